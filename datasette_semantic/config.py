@@ -1,0 +1,37 @@
+"""Limits and names that code, tests and docs share."""
+
+from __future__ import annotations
+
+from typing import Final
+
+DEFAULT_MODEL: Final = "wordllama"
+"""The built-in model: no key, no network."""
+
+DEFAULT_LIMIT: Final = 20
+"""Results on a page where nobody asks for another number."""
+
+MAX_LIMIT: Final = 1_000
+"""The most results that one request may ask for."""
+
+LIST_DEPTH: Final = 1_000
+"""How many rows each list gives to the fusion. Facets and totals count over this set."""
+
+VEC_K_MAX: Final = 4_096
+"""sqlite-vec refuses a larger k."""
+
+VEC_CHUNK_SIZE: Final = 128
+"""Vectors per vec0 chunk: fixed for the life of a table; space is taken in whole chunks per cell."""
+
+WRITE_BATCH: Final = 256
+"""Rows per write transaction: short enough that other writers wait under 100 ms."""
+
+LEASE_SECONDS: Final = 120
+"""After this long a queue entry that a dead process had claimed is free again."""
+
+MAX_QUERY_CHARS: Final = 4_000
+"""A longer query is cut here: far beyond what a person types, short enough to bound every parser."""
+
+CATALOG_TABLE: Final = "_semantic_indexes"
+QUEUE_TABLE: Final = "_semantic_queue"
+OWN_PREFIX: Final = "_semantic_"
+"""Every bookkeeping table of ours starts so."""

@@ -1,0 +1,317 @@
+"""The records that pass between floors. All are immutable; none knows SQLite, a model or a face."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+__all__ = [
+    "MODES",
+    "Cell",
+    "Chunk",
+    "ChunkSpec",
+    "Column",
+    "Contribution",
+    "FusionMethod",
+    "Hit",
+    "IndexRecord",
+    "IndexStatus",
+    "KeywordSpec",
+    "ListWeights",
+    "Mode",
+    "Passage",
+    "RowFilter",
+    "RowKey",
+    "SearchRequest",
+    "SearchResults",
+    "Source",
+    "Span",
+    "TextSpec",
+    "UpdateReport",
+]
+
+Cell = str | int | float | bytes | None
+"""A value as SQLite stores it."""
+
+RowKey = tuple[Cell, ...]
+"""The primary key of one row, in the order of the key's columns; `(rowid,)` where a table has none."""
+
+Mode = Literal["hybrid", "semantic", "keyword"]
+MODES: tuple[Mode, ...] = ("hybrid", "semantic", "keyword")
+
+FusionMethod = Literal["score", "rrf"]
+
+
+# --- the table of the user -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of the user's table."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The user's table, as its schema describes it."""
+
+    table: str
+    columns: tuple[Column, ...]
+    key_columns: tuple[str, ...]
+    """Primary key columns in key order; `("rowid",)` where the table declares none."""
+    rowid_key: str | None
+    """The name under which the row key *is* SQLite's rowid for good (an INTEGER PRIMARY KEY), else None."""
+    has_rowid: bool
+    """False for a WITHOUT ROWID table."""
+
+    @property
+    def declared_key(self) -> bool:
+        """True where the table declares a primary key of any kind."""
+        return self.rowid_key is not None or self.key_columns != ("rowid",) or not self.has_rowid
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+
+# --- what an index is made of ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TextSpec:
+    """How a row becomes text."""
+
+    columns: tuple[str, ...]
+    """The columns, in the order in which they are joined."""
+    template: str | None = None
+    """A template over the columns that replaces plain joining; see `laws/text.py` for its language."""
+    where: str | None = None
+    """SQL that picks the rows to index; None for all."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkSpec:
+    """How text is cut."""
+
+    chunker: str = "structure"
+    """The name of a registered chunker; "none" keeps each text whole."""
+    max_tokens: int = 400
+    overlap: int = 0
+    """Tokens that a chunk repeats of the one before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeywordSpec:
+    """The keyword index beside the vectors."""
+
+    fts_table: str
+    columns: tuple[str, ...]
+    tokenize: str
+    """FTS5's own tokenize string."""
+    analyzer: str | None = None
+    """The analysis in `laws/analysis.py` applied to text before FTS5 sees it; None where FTS5 reads the columns as they are."""
+    owned: bool = True
+    """False for an FTS5 table that the user had before us: it is only read."""
+    column_weights: tuple[float, ...] = ()
+    """bm25 weight per column; empty for 1.0 each."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListWeights:
+    """How much each list says in the fused score, and how."""
+
+    keyword: float = 0.5
+    semantic: float = 0.5
+    fusion: FusionMethod = "score"
+
+
+@dataclass(frozen=True, slots=True)
+class IndexRecord:
+    """One entry of the catalog: everything known about the index of one table."""
+
+    id: int
+    table: str
+    text: TextSpec
+    chunks: ChunkSpec
+    keyword: KeywordSpec | None
+    model: str
+    dimensions: int
+    vec_table: str
+    chunk_table: str
+    """`(id, row_id, ordinal, start, end, hash)`: one line per vector; `id` is `vec_table.id`."""
+    row_table: str
+    """`(row_id, k0, k1 ..., hash)`: one line per indexed row; no `k` columns where row_id is the row's own key."""
+    state: Literal["building", "ready"]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """What was chosen or measured for this index: weights, floor, profile, cell counts ..."""
+
+
+# --- text ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A half-open range of characters."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A span of a row's text, with the text it covers: `text[start:end] == self.text`."""
+
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """The piece of text shown with a result."""
+
+    text: str
+    words: tuple[Span, ...] = ()
+    """Where the query's words stand in `text`: marked strongly."""
+    near: tuple[Span, ...] = ()
+    """What is near in meaning: marked lightly."""
+    column: str | None = None
+
+    def __str__(self) -> str:
+        return self.text
+
+
+# --- searching -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RowFilter:
+    """A condition on rows: SQL over the user's table (its columns unqualified) and its named parameters."""
+
+    sql: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """What is searched for. `query` is what the user typed; nothing in it can raise."""
+
+    query: str = ""
+    mode: Mode = "hybrid"
+    limit: int = 20
+    offset: int = 0
+    filters: tuple[RowFilter, ...] = ()
+    like: RowKey | None = None
+    """Search for rows like this row instead of words."""
+    weights: ListWeights | None = None
+    """None for the index's own."""
+    exact: bool = False
+    """Scan all vectors even where a trained index could skip most."""
+    weak: bool = False
+    """Keep semantic matches beyond the index's floor."""
+    columns: Sequence[str] | None = None
+    """Other columns of the row to return; None for all, empty for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """One term of a score, for the reader who asks why."""
+
+    name: str
+    weight: float
+    value: float
+    """The list's normalised value; `weight * value` is what it adds to the score."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One result. Its keys, in this order, are the contract of every face."""
+
+    key: RowKey
+    score: float
+    rank: int
+    keyword_rank: int | None
+    semantic_rank: int | None
+    distance: float | None
+    """Cosine distance, 0 to 2; low is good."""
+    passage: Passage
+    row: Mapping[str, Cell]
+    why: tuple[Contribution, ...] = ()
+
+    def as_dict(self, key_columns: Sequence[str]) -> dict[str, Any]:
+        """Return the result as a flat record in the contract's order of keys."""
+        record: dict[str, Any] = dict(zip(key_columns, self.key, strict=True))
+        record |= {
+            "score": self.score,
+            "rank": self.rank,
+            "keyword_rank": self.keyword_rank,
+            "semantic_rank": self.semantic_rank,
+            "distance": self.distance,
+            "passage": self.passage.text,
+        }
+        return record | {name: value for name, value in self.row.items() if name not in record}
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResults:
+    """One page of a ranking, with what was learnt on the way."""
+
+    hits: tuple[Hit, ...]
+    total: int
+    """Rows in the match set: what facets count and pages run through."""
+    match_keys: tuple[RowKey, ...]
+    """The whole match set, best first."""
+    key_columns: tuple[str, ...]
+    truncated: bool
+    """True where a list was cut at its depth, so that `total` means "the best so many"."""
+    weak: int = 0
+    """How many weaker semantic matches were left out by the floor."""
+    warnings: tuple[str, ...] = ()
+    timings: Mapping[str, float] = field(default_factory=dict)
+    """Seconds per stage."""
+
+    def __iter__(self) -> Iterator[Hit]:
+        return iter(self.hits)
+
+    def __len__(self) -> int:
+        return len(self.hits)
+
+
+# --- reports ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateReport:
+    """What one run of `embed` did to one index."""
+
+    table: str
+    rows: int
+    """Rows looked at."""
+    embedded: int
+    """Texts sent to the model."""
+    reused: int
+    """Chunks whose vector was known already."""
+    deleted: int
+    failed: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class IndexStatus:
+    """One index as `embeddings` lists it."""
+
+    table: str
+    columns: tuple[str, ...]
+    model: str
+    dimensions: int
+    state: str
+    rows: int
+    chunks: int
+    pending: int
+    failed: int
+    keyword_table: str | None
+    vec_table: str
