@@ -1,0 +1,136 @@
+"""datasette-semantic: hybrid search for any SQLite table, in Datasette and with sqlite-utils.
+
+The door. It declares Datasette's hooks and opens a floor only when a hook is called, so that `datasette --version` and
+`sqlite-utils --help` stay quick. For use without Datasette:
+
+    import datasette_semantic
+    datasette_semantic.prepare_connection(conn)              # sqlite-vec, embed(), hybrid_search(), similar_rows()
+    datasette_semantic.SemanticIndex(conn, "articles")       # the same from Python
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+if TYPE_CHECKING:
+    from .api import SemanticIndex
+
+__all__ = ["SemanticIndex", "__version__", "hookimpl", "prepare_connection"]
+
+hookimpl = pluggy.HookimplMarker("datasette")
+"""Datasette's own marker, made here because importing it would import all of Datasette."""
+
+
+def prepare_connection(conn: Any) -> None:
+    """Load sqlite-vec and register our SQL functions on any SQLite connection; doing it twice is harmless.
+
+    Raises ExtensionMissing, with the cure, where this SQLite cannot load extensions; the functions are registered
+    all the same, because search by words needs no extension.
+    """
+    from .sql_functions import register
+    from .store.connection import prepare
+
+    register(conn)
+    prepare(conn)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "SemanticIndex":
+        from .api import SemanticIndex
+
+        return SemanticIndex
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("datasette-semantic")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+# --- Datasette's hooks -----------------------------------------------------------------------------------------------
+
+
+@hookimpl(specname="prepare_connection")
+def on_connection(conn: Any, database: str, datasette: Any) -> None:
+    from .plugin.connections import prepare_quietly
+
+    prepare_quietly(datasette, database, conn, prepare_connection)
+
+
+@hookimpl
+def register_routes() -> Any:
+    from .plugin.routes import routes
+
+    return routes()
+
+
+@hookimpl
+def filters_from_request(request: Any, database: str, table: str, datasette: Any) -> Any:
+    from .plugin.table_filter import filter_table
+
+    return filter_table(datasette, request, database, table)
+
+
+@hookimpl
+def table_actions(datasette: Any, actor: Any, database: str, table: str) -> Any:
+    from .plugin.menus import table_links
+
+    return table_links(datasette, actor, database, table)
+
+
+@hookimpl
+def database_actions(datasette: Any, actor: Any, database: str) -> Any:
+    from .plugin.menus import database_links
+
+    return database_links(datasette, actor, database)
+
+
+@hookimpl
+def menu_links(datasette: Any, actor: Any) -> Any:
+    from .plugin.menus import instance_links
+
+    return instance_links(datasette, actor)
+
+
+@hookimpl(optionalhook=True)
+def homepage_actions(datasette: Any, actor: Any) -> Any:
+    from .plugin.menus import instance_links
+
+    return instance_links(datasette, actor)
+
+
+@hookimpl(optionalhook=True)
+def row_actions(datasette: Any, actor: Any, database: str, table: str, row: Any) -> Any:
+    from .plugin.menus import row_links
+
+    return row_links(datasette, actor, database, table, row)
+
+
+@hookimpl(trylast=True, optionalhook=True)
+def permission_allowed(datasette: Any, actor: Any, action: str, resource: Any) -> Any:
+    # 0.65 keeps the last verdict that is not None: a denial has to come after every allowance.
+    from .plugin.permissions import verdict_on_companion
+
+    return verdict_on_companion(datasette, actor, action, resource)
+
+
+@hookimpl(optionalhook=True)
+def permission_resources_sql(datasette: Any, actor: Any, action: str) -> Any:
+    from .plugin.permissions import rules_on_companions
+
+    return rules_on_companions(datasette, actor, action)
+
+
+@hookimpl(optionalhook=True)
+def get_metadata(datasette: Any) -> Any:
+    from .plugin.companions import hidden_in_metadata
+
+    return hidden_in_metadata(datasette)
+
+
+@hookimpl
+def startup(datasette: Any) -> Any:
+    from .plugin.settings import check_all
+
+    return check_all(datasette)

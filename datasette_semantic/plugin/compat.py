@@ -1,0 +1,181 @@
+"""Every difference between Datasette 0.65 and 1.0, in one file.
+
+Features are looked for, versions are never compared. The names here mean the same in both.
+
+| matter | 0.65 | 1.0 |
+|---|---|---|
+| permission | `check_visibility(permissions=[...])` over a chain | `allowed(action=, resource=)` cascades by itself |
+| facet settings | `Facet(metadata=)` | `Facet(table_config=)` |
+| table settings | `table_metadata()`, not a coroutine | `table_config()`, a coroutine |
+| foreign key labels | `expand_foreign_keys(database, ...)` | `expand_foreign_keys(actor, database, ...)` |
+| hiding a table | the `get_metadata` hook | `hidden` in the configuration |
+| forgery tokens, JSON errors, slots | differ, and are not used | |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from datasette.plugins import pm
+
+__all__ = [
+    "Actor",
+    "allowed_to_run_sql",
+    "allowed_to_view_database",
+    "allowed_to_view_table",
+    "deny_rules",
+    "facets_over",
+    "foreign_key_labels",
+    "hide_tables",
+    "plugin_settings",
+    "table_settings",
+]
+
+Actor = Mapping[str, Any] | None
+
+_PLUGIN = "datasette-semantic"
+
+
+# --- permissions -----------------------------------------------------------------------------------------------------
+
+
+async def allowed_to_view_table(datasette: Any, actor: Actor, database: str, table: str) -> bool:
+    """True where the actor may see the rows of the table, by Datasette's own full chain of rules."""
+    if _cascades(datasette):
+        from datasette.resources import TableResource
+
+        resource = TableResource(database=database, table=table)
+        return bool(await datasette.allowed(action="view-table", resource=resource, actor=actor))
+    chain = [("view-table", (database, table)), ("view-database", database), "view-instance"]
+    return await _chain_allows(datasette, actor, chain)
+
+
+async def allowed_to_view_database(datasette: Any, actor: Actor, database: str) -> bool:
+    """True where the actor may see that the database exists."""
+    if _cascades(datasette):
+        from datasette.resources import DatabaseResource
+
+        resource = DatabaseResource(database=database)
+        return bool(await datasette.allowed(action="view-database", resource=resource, actor=actor))
+    return await _chain_allows(datasette, actor, [("view-database", database), "view-instance"])
+
+
+async def allowed_to_run_sql(datasette: Any, actor: Actor, database: str) -> bool:
+    """True where the actor may run SQL of their own: the condition for `?_where=`."""
+    if _cascades(datasette):
+        from datasette.resources import DatabaseResource
+
+        resource = DatabaseResource(database=database)
+        return bool(await datasette.allowed(action="execute-sql", resource=resource, actor=actor))
+    if not await allowed_to_view_database(datasette, actor, database):
+        return False  # execute-sql alone does not look at the database's own rule
+    return bool(await datasette.permission_allowed(actor, "execute-sql", resource=database, default=True))
+
+
+def deny_rules(pairs: Sequence[tuple[str, str]], *, reason: str) -> Any:
+    """Return 1.0's permission rules that deny each `(database, table)`; None for no pairs."""
+    from datasette.permissions import PermissionSQL
+
+    if not pairs:
+        return None
+    rows = []
+    params: dict[str, str] = {"semantic_reason": reason}
+    for number, (database, table) in enumerate(pairs):
+        params |= {f"semantic_db_{number}": database, f"semantic_table_{number}": table}
+        rows.append(
+            f"select :semantic_db_{number} as parent, :semantic_table_{number} as child, 0 as allow, "
+            ":semantic_reason as reason"
+        )
+    return PermissionSQL(sql=" union all ".join(rows), params=params)
+
+
+def _cascades(datasette: Any) -> bool:
+    return hasattr(datasette, "allowed")
+
+
+async def _chain_allows(datasette: Any, actor: Actor, chain: Sequence[Any]) -> bool:
+    visible, _private = await datasette.check_visibility(actor, permissions=chain)
+    return bool(visible)
+
+
+# --- settings --------------------------------------------------------------------------------------------------------
+
+
+def plugin_settings(datasette: Any, database: str | None = None, table: str | None = None) -> dict[str, Any]:
+    """Return the plugin's configuration for a table: instance, database and table level, the nearer winning key by key."""
+    levels: list[dict[str, str]] = [{}]
+    if database is not None:
+        levels.append({"database": database})
+        if table is not None:
+            levels.append({"database": database, "table": table})
+    merged: dict[str, Any] = {}
+    for level in levels:
+        found = datasette.plugin_config(_PLUGIN, **level, fallback=False)
+        if isinstance(found, Mapping):
+            merged |= found
+    return merged
+
+
+async def table_settings(datasette: Any, database: str, table: str) -> dict[str, Any]:
+    """Return Datasette's own settings of a table: facets, label_column, sortable_columns ..."""
+    if hasattr(datasette, "table_config"):
+        return dict(await datasette.table_config(database, table) or {})
+    return dict(datasette.table_metadata(database, table) or {})
+
+
+def hide_tables(datasette: Any, database: str, tables: Iterable[str]) -> None:
+    """Keep tables off the database page where that is a matter of configuration; 0.65 asks `get_metadata` instead."""
+    if not _cascades(datasette):
+        return
+    # 1.0 hides names with a leading underscore and shadow tables by itself, but knows no other way to hide `articles_vec`.
+    settings = datasette.config.setdefault("databases", {}).setdefault(database, {}).setdefault("tables", {})
+    for table in tables:
+        settings.setdefault(table, {}).setdefault("hidden", True)
+
+
+# --- facets and labels -----------------------------------------------------------------------------------------------
+
+
+def facets_over(
+    datasette: Any,
+    request: Any,
+    *,
+    database: str,
+    table: str,
+    sql: str,
+    params: Mapping[str, Any],
+    configured: Sequence[Any],
+    row_count: int,
+) -> list[Any]:
+    """Return an instance of each facet class, of plugins too, over the rows that `sql` selects."""
+    classes = [found for group in pm.hook.register_facet_classes() for found in group]
+    keyword = "table_config" if _cascades(datasette) else "metadata"
+    return [
+        facet(
+            datasette,
+            request,
+            database,
+            sql=sql,
+            table=table,
+            params=dict(params),
+            row_count=row_count,
+            **{keyword: {"facets": list(configured)}},
+        )
+        for facet in classes
+    ]
+
+
+async def foreign_key_labels(
+    datasette: Any, actor: Actor, database: str, table: str, column: str, values: Sequence[Any]
+) -> dict[Any, str]:
+    """Return `{value: label}` for a foreign key column; empty where it is none or its target may not be seen."""
+    if _cascades(datasette):
+        found = await datasette.expand_foreign_keys(actor, database, table, column, values)
+    else:
+        keys = await datasette.get_database(database).foreign_keys_for_table(table)
+        targets = [key["other_table"] for key in keys if key["column"] == column]
+        if not targets or not await allowed_to_view_table(datasette, actor, database, targets[0]):
+            return {}  # 0.65 does not ask who is looking
+        found = await datasette.expand_foreign_keys(database, table, column, values)
+    return {value: str(label) for (_column, value), label in found.items()}

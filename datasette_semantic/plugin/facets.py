@@ -1,0 +1,256 @@
+"""Facets over the match set, by Datasette's own facet classes, plugins' included.
+
+The classes do the counting; the addresses they make are not used. Theirs keep the page number, know nothing of a column
+named like one of our keys, and carry the site's prefix twice.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import BadOption
+from ..laws.quoting import quote
+from ..records import IndexRecord, RowKey, Source
+from . import compat
+from .query_string import OWN_KEYS, Pair, QueryString
+
+__all__ = [
+    "FacetBlock",
+    "FacetValue",
+    "Facets",
+    "RowSet",
+    "choose",
+    "count_facets",
+    "facet_columns",
+    "links_to_more",
+    "rows_with_keys",
+    "suggest_facets",
+]
+
+_MOST_CHOSEN = 4
+"""Facets shown where nobody has said which: a column of them that fits on a screen."""
+
+_SUGGESTIONS_FRESH_SECONDS = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class RowSet:
+    """The rows that facets count over, as a select without order or limit."""
+
+    sql: str
+    params: Mapping[str, Any]
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class FacetValue:
+    """One value of a facet."""
+
+    value: Any
+    label: str
+    count: int
+    selected: bool
+    toggle_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class FacetBlock:
+    """One facet with its values, most frequent first."""
+
+    name: str
+    type: str
+    """`column`, `array`, `date`, or a plugin's own."""
+    results: tuple[FacetValue, ...]
+    truncated: bool
+    remove_url: str | None
+    """The address of the page without this facet; None where the site chose it."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the facet as Datasette's JSON has it."""
+        return {
+            "name": self.name,
+            "type": self.type,
+            "hideable": self.remove_url is not None,
+            "toggle_url": self.remove_url,
+            "results": [
+                {"value": v.value, "label": v.label, "count": v.count, "toggle_url": v.toggle_url, "selected": v.selected}
+                for v in self.results
+            ],
+            "truncated": self.truncated,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Facets:
+    """All facets of a page."""
+
+    blocks: tuple[FacetBlock, ...] = ()
+    timed_out: tuple[str, ...] = ()
+    more: tuple[tuple[str, str, str], ...] = field(default=())
+    """Facets that could be added: `(column, type, address)`."""
+
+
+def rows_with_keys(source: Source, keys: Sequence[RowKey]) -> RowSet:
+    """Return the rows with these keys; their order plays no part in counting."""
+    names = [quote(column) for column in source.key_columns]
+    left = names[0] if len(names) == 1 else f"({', '.join(names)})"
+    if len(names) == 1:
+        right, packed = "value", [key[0] for key in keys]
+    else:
+        right = ", ".join(f"value ->> {position}" for position in range(len(names)))
+        packed = [list(key) for key in keys]
+    hidden_rowid = "" if source.key_columns[0] in source.column_names else f"{names[0]}, "
+    sql = (
+        f"select {hidden_rowid}* from {quote(source.table)} "
+        f"where {left} in (select {right} from json_each(:semantic_keys))"
+    )
+    return RowSet(sql, {"semantic_keys": json.dumps(packed, default=_as_text)}, len(keys))
+
+
+async def count_facets(
+    datasette: Any,
+    request: Any,
+    query: QueryString,
+    *,
+    database: str,
+    source: Source,
+    rows: RowSet,
+    configured: Sequence[Any],
+) -> Facets:
+    """Count each facet, asked for or configured, over the rows.
+
+    Raises BadOption for a column that the table does not have.
+    """
+    _check_columns(query, source, configured)
+    blocks: list[FacetBlock] = []
+    timed_out: list[str] = []
+    for facet in compat.facets_over(
+        datasette,
+        request,
+        database=database,
+        table=source.table,
+        sql=rows.sql,
+        params=rows.params,
+        configured=configured,
+        row_count=rows.count,
+    ):
+        # One after the other, as Datasette does: each takes one of the few threads that all requests share.
+        results, late = await facet.facet_results()
+        timed_out += late
+        found = list(results.values()) if isinstance(results, dict) else results
+        blocks += [_block(each, query, configured) for each in found]
+    order = {name: place for place, name in enumerate(facet_columns(configured))}
+    blocks.sort(key=lambda block: order.get(block.name, len(order)))
+    return Facets(tuple(dict.fromkeys(blocks)), tuple(timed_out))
+
+
+def facet_columns(configured: Sequence[Any]) -> list[str]:
+    """Return the column that each configured facet is about."""
+    return [_column_of(item if isinstance(item, str) else next(iter(item.values()))) for item in configured]
+
+
+async def suggest_facets(
+    datasette: Any, request: Any, *, database: str, source: Source, index: IndexRecord, memory: dict[Any, Any]
+) -> tuple[Any, ...]:
+    """Return the facets that Datasette would suggest for the whole table, in the form of its configuration.
+
+    Columns that are searched, or that are the key, are left out: every value there is its own.
+    """
+    key = (database, source.table, source.column_names)
+    kept = memory.get(key)
+    if kept is not None and time.monotonic() - kept[0] < _SUGGESTIONS_FRESH_SECONDS:
+        found: tuple[Any, ...] = kept[1]
+        return found
+    dull = {*source.key_columns, *index.text.columns}
+    suggested: list[Any] = []
+    for facet in compat.facets_over(
+        datasette,
+        request,
+        database=database,
+        table=source.table,
+        sql=f"select * from {quote(source.table)}",
+        params={},
+        configured=(),
+        row_count=1_000,
+    ):
+        for each in await facet.suggest():
+            if each["name"] not in dull:
+                kind = each.get("type", "column")
+                suggested.append(each["name"] if kind == "column" else {kind: each["name"]})
+    in_table_order = tuple(sorted(suggested, key=lambda item: source.column_names.index(facet_columns([item])[0])))
+    memory[key] = (time.monotonic(), in_table_order)
+    return in_table_order
+
+
+def choose(suggested: Sequence[Any]) -> tuple[Any, ...]:
+    """Return the facets to show where neither the site nor the address says which."""
+    return tuple(suggested[:_MOST_CHOSEN])
+
+
+def links_to_more(query: QueryString, suggested: Sequence[Any], shown: Facets) -> tuple[tuple[str, str, str], ...]:
+    """Return suggested facets that are not on the page, with the address that adds each."""
+    present = {(block.name, block.type) for block in shown.blocks}
+    more = []
+    for item in suggested:
+        kind, column = ("column", item) if isinstance(item, str) else next(iter(item.items()))
+        column = _column_of(column)
+        if (column, kind) not in present and column not in shown.timed_out:
+            key = "_facet" if kind == "column" else f"_facet_{kind}"
+            more.append((column, kind, query.link(add=[(key, column)])))
+    return tuple(more)
+
+
+def _block(found: Mapping[str, Any], query: QueryString, configured: Sequence[Any]) -> FacetBlock:
+    name, kind = found["name"], found["type"]
+    key = "_facet" if kind == "column" else f"_facet_{kind}"
+    removable = (key, name) in query.pairs
+    values = tuple(_value(each, name, kind, query) for each in found["results"])
+    return FacetBlock(
+        name, kind, values, bool(found.get("truncated")), query.link(remove=[(key, name)]) if removable else None
+    )
+
+
+def _value(found: Mapping[str, Any], name: str, kind: str, query: QueryString) -> FacetValue:
+    value = found["value"]
+    label = found["label"]
+    pairs = _pairs_that_select(name, kind, str(value))
+    selected = [pair for pair in pairs if pair in query.pairs]
+    url = query.link(remove=selected) if selected else query.link(add=[pairs[0]])
+    return FacetValue(value, str(label), found["count"], bool(selected), url)
+
+
+def _pairs_that_select(name: str, kind: str, value: str) -> list[Pair]:
+    """Return the ways of saying in an address that only this value is wanted; the first is the one we write."""
+    if kind == "array":
+        return [(f"{name}__arraycontains", value)]
+    if kind == "date":
+        return [(f"{name}__date", value)]
+    plain, exact = (name, value), (f"{name}__exact", value)
+    must_be_exact = name.startswith("_") or name in OWN_KEYS or "__" in name
+    return [exact] if must_be_exact else [plain, exact]
+
+
+def _check_columns(query: QueryString, source: Source, configured: Sequence[Any]) -> None:
+    asked = [_column_of(value) for key, value in query.pairs if key in ("_facet", "_facet_array", "_facet_date")]
+    for column in (*asked, *facet_columns(configured)):
+        if column not in source.column_names:
+            raise BadOption(f"cannot facet by {column!r}: the table has {', '.join(source.column_names)}")
+
+
+def _column_of(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return str(value.get("column") or value.get("simple"))
+    if isinstance(value, str) and value.startswith("{"):
+        try:
+            return str(json.loads(value).get("column"))
+        except (ValueError, AttributeError) as error:
+            raise BadOption(f"_facet={value} is not an object with a column") from error
+    return str(value)
+
+
+def _as_text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

@@ -1,0 +1,204 @@
+"""One search for one table on behalf of a request: model first, in a thread; then SQL, in Datasette's executor."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from datasette.utils import sqlite_timelimit
+
+from ..embedding.models import embedder
+from ..errors import BadVector, DatabaseProblem, ModelError, NoSuchIndex, NoSuchTable
+from ..records import IndexRecord, ListWeights, RowFilter, RowKey, SearchRequest, SearchResults, Source
+from ..search.engine import search
+from ..store.connection import sqlite_errors
+from ..store.source import parse_key
+from .companions import look_at
+from .connections import missing_extension
+from .query_string import Place, QueryString, key_parts, key_path
+from .state import PluginState, state_of
+
+__all__ = ["Answer", "Target", "answer", "count_rows", "find_target", "query_vector"]
+
+_MODEL_SECONDS = 10.0
+"""How long a page waits for a model before it shows what the words alone find."""
+
+_VECTORS_KEPT = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is searched."""
+
+    database: str
+    source: Source
+    index: IndexRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One page of a ranking, as a request asked for it."""
+
+    results: SearchResults
+    notices: tuple[str, ...]
+    """What a reader should know: why search by meaning is missing, that the index is not complete ..."""
+    offset: int
+    seconds: float
+
+    @property
+    def next_place(self) -> Place | None:
+        """Where the next page begins; None on the last."""
+        end = self.offset + len(self.results.hits)
+        if not self.results.hits or end >= self.results.total:
+            return None
+        return Place(end, key_path(self.results.hits[-1].key))
+
+
+async def find_target(datasette: Any, database: str, table: str) -> Target:
+    """Return what a search of the table needs. Raises NoSuchTable or NoSuchIndex, with the command that makes one."""
+    view = await look_at(datasette, database)
+    for index in view.indexes:
+        if index.table == table:
+            if table not in view.sources:
+                raise NoSuchTable(f"table {table!r} is gone, or a view now; sqlite-utils drop-embeddings clears its index away")
+            return Target(database, view.sources[table], index)
+    raise NoSuchIndex(
+        f"table {table!r} cannot be searched by meaning yet. Make its index: sqlite-utils embed {database}.db {table} COLUMN..."
+    )
+
+
+async def answer(
+    datasette: Any,
+    target: Target,
+    query: QueryString,
+    *,
+    filters: Sequence[RowFilter],
+    columns: Sequence[str] | None,
+    weights: ListWeights | None,
+) -> Answer:
+    """Search. What is missing for search by meaning becomes a notice, and the words are searched all the same.
+
+    Raises SemanticError where the request makes no sense (BadFilter, NoSuchRow) or the database fails.
+    """
+    started = time.perf_counter()
+    vector, notices = await _meaning(datasette, target, query)
+    request = SearchRequest(
+        query=query.q,
+        mode=query.mode,
+        limit=query.size,
+        offset=query.place.offset,
+        filters=tuple(filters),
+        weights=weights,
+        weak=query.weak,
+        columns=columns,
+    )
+
+    def run(conn: Any) -> tuple[SearchResults, int]:
+        like = None if query.like is None else parse_key(conn, target.source, key_parts(query.like))
+        return _search_from(conn, target.index, replace(request, like=like), vector, query.place)
+
+    results, offset = await in_database(datasette, target.database, run)
+    told = (*notices, *(each for each in results.warnings if not notices))
+    if target.index.state != "ready":
+        told += ("This index is still being built: rows are missing from the results. Finish it with: sqlite-utils embed.",)
+    return Answer(results, tuple(dict.fromkeys(told)), offset, time.perf_counter() - started)
+
+
+async def in_database(datasette: Any, database: str, run: Any) -> Any:
+    """Run `run(conn)` in Datasette's executor under its time limit. Raises DatabaseProblem when time is up."""
+    limit = datasette.setting("sql_time_limit_ms")
+
+    def timed(conn: Any) -> Any:
+        with sqlite_timelimit(conn, limit):
+            return run(conn)
+
+    try:
+        return await datasette.get_database(database).execute_fn(timed)
+    except (DatabaseProblem, *sqlite_errors()) as error:
+        if "interrupted" in str(error):
+            raise DatabaseProblem(
+                f"the search took longer than {limit} ms; narrow it with a filter, or raise sql_time_limit_ms"
+            ) from error
+        raise DatabaseProblem(str(error)) from error
+
+
+async def count_rows(datasette: Any, target: Target, filters: Sequence[RowFilter]) -> int:
+    """Return how many rows of the table pass the filters."""
+    from ..store.source import check_filter, conjunction, quote
+
+    def run(conn: Any) -> int:
+        for each in filters:
+            check_filter(conn, target.source, each)
+        condition, params = conjunction(filters)
+        (count,) = conn.execute(
+            f"select count(*) from {quote(target.source.table)} where {condition}", dict(params)
+        ).fetchone()
+        return int(count)
+
+    counted: int = await in_database(datasette, target.database, run)
+    return counted
+
+
+async def query_vector(datasette: Any, index: IndexRecord, text: str) -> Any:
+    """Return the unit vector of a query, shape (dimensions,). Raises ModelError; BadVector for a text without meaning."""
+    state = state_of(datasette)
+    known = state.query_vectors.get((index.model, text))
+    if known is not None:
+        return known
+
+    def embed() -> Any:
+        return embedder(index.model).embed_query(text)
+
+    try:
+        vector = await asyncio.wait_for(asyncio.to_thread(embed), _MODEL_SECONDS)
+    except asyncio.TimeoutError as error:
+        raise ModelError(f"model {index.model!r} has not answered for {_MODEL_SECONDS:.0f} seconds") from error
+    _keep(state, (index.model, text), vector)
+    return vector
+
+
+async def _meaning(datasette: Any, target: Target, query: QueryString) -> tuple[Any, tuple[str, ...]]:
+    """Return the vector of the query, or None and why there is none."""
+    if query.mode == "keyword" and query.like is None:
+        return None, ()
+    missing = missing_extension(datasette, target.database)
+    if missing is not None:
+        return None, (f"Search by meaning is not available here: {missing}. These results are by words only.",)
+    if query.like is not None or not query.q.strip():
+        return None, ()
+    try:
+        return await query_vector(datasette, target.index, query.q), ()
+    except BadVector:
+        return None, ("The model sees no meaning in these words: these results are by words only.",)
+    except ModelError as error:
+        return None, (f"Search by meaning is not available now: {error}. These results are by words only.",)
+
+
+def _search_from(
+    conn: Any, index: IndexRecord, request: SearchRequest, vector: Any, place: Place
+) -> tuple[SearchResults, int]:
+    """Search from where the page before ended, even where rows before it have come or gone since."""
+    results = search(conn, index, request, vector=vector)
+    if not place.after:
+        return results, request.offset
+    found = _position(results.match_keys, place)
+    if found is None or found + 1 == request.offset:
+        return results, request.offset
+    moved = replace(request, offset=found + 1)
+    return search(conn, index, moved, vector=vector), moved.offset
+
+
+def _position(keys: Sequence[RowKey], place: Place) -> int | None:
+    expected = place.offset - 1
+    if 0 <= expected < len(keys) and key_path(keys[expected]) == place.after:
+        return expected
+    return next((position for position, key in enumerate(keys) if key_path(key) == place.after), None)
+
+
+def _keep(state: PluginState, key: tuple[str, str], vector: Any) -> None:
+    state.query_vectors[key] = vector
+    while len(state.query_vectors) > _VECTORS_KEPT:
+        state.query_vectors.popitem(last=False)

@@ -1,0 +1,133 @@
+"""The plugin's configuration: plain JSON from the site, checked once, then typed.
+
+    plugins:
+      datasette-semantic:           # instance, database or table level; the nearer wins key by key
+        mode: hybrid                # what the page starts with: hybrid, semantic or keyword
+        columns: [year, genres]     # shown on a result besides its label and passage
+        label: title                # the column that names a row
+        facets: [decade, {array: genres}]   # as in Datasette's own table configuration
+        weights: {keyword: 0.5, semantic: 0.5, fusion: score}
+        size: 20                    # results per page
+        sql_models: [wordllama]     # models that SQL functions may call
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..config import DEFAULT_LIMIT, MAX_LIMIT
+from ..errors import BadOption
+from ..records import MODES, ListWeights, Mode
+from . import compat
+
+__all__ = ["Settings", "check_all", "parse", "settings_for"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the site says about searching one table, one database, or everything."""
+
+    mode: Mode = "hybrid"
+    columns: tuple[str, ...] | None = None
+    """Columns shown on a result; None for all that have something to show."""
+    label: str | None = None
+    facets: tuple[Any, ...] | None = None
+    """In Datasette's own form: a column's name, or `{type: column}`. None to choose from the data."""
+    weights: ListWeights | None = None
+    """None for what the index itself holds."""
+    size: int = DEFAULT_LIMIT
+    sql_models: tuple[str, ...] = ()
+
+
+def settings_for(datasette: Any, database: str | None = None, table: str | None = None) -> Settings:
+    """Return the settings of a table. Raises BadOption that names the key and says what it may hold."""
+    return parse(compat.plugin_settings(datasette, database, table))
+
+
+def parse(found: Mapping[str, Any]) -> Settings:
+    """Return checked settings. Raises BadOption that names the key and says what it may hold."""
+    if unknown := sorted(set(found) - _CHECKS.keys()):
+        raise BadOption(
+            f"datasette-semantic: unknown setting {', '.join(unknown)}; there are {', '.join(sorted(_CHECKS))}"
+        )
+    return Settings(**{key: _CHECKS[key](key, value) for key, value in found.items()})
+
+
+def check_all(datasette: Any) -> None:
+    """Check every level of the configuration when Datasette starts, so that a slip shows at once."""
+    from datasette.utils import StartupError
+
+    levels: list[tuple[str | None, str | None]] = [(None, None)]
+    for database in datasette.databases:
+        levels.append((database, None))
+        levels += [(database, table) for table in _configured_tables(datasette, database)]
+    try:
+        for database, table in levels:
+            settings_for(datasette, database, table)
+    except BadOption as error:
+        raise StartupError(str(error)) from error
+
+
+def _configured_tables(datasette: Any, database: str) -> list[str]:
+    source = getattr(datasette, "config", None) or getattr(datasette, "_metadata_local", None) or {}
+    return list(((source.get("databases") or {}).get(database) or {}).get("tables") or {})
+
+
+def _mode(key: str, value: Any) -> Mode:
+    if value not in MODES:
+        raise BadOption(f"datasette-semantic: {key} is one of {', '.join(MODES)}, not {value!r}")
+    mode: Mode = value
+    return mode
+
+
+def _names(key: str, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise BadOption(f"datasette-semantic: {key} is a list of names, not {value!r}")
+    return tuple(value)
+
+
+def _name(key: str, value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise BadOption(f"datasette-semantic: {key} is a column's name, not {value!r}")
+    return value
+
+
+def _facets(key: str, value: Any) -> tuple[Any, ...]:
+    def good(item: Any) -> bool:
+        return isinstance(item, str) or (isinstance(item, Mapping) and len(item) == 1)
+
+    if not isinstance(value, list) or not all(good(item) for item in value):
+        raise BadOption(f"datasette-semantic: {key} is a list of columns or of {{type: column}}, not {value!r}")
+    return tuple(value)
+
+
+def _size(key: str, value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MAX_LIMIT:
+        raise BadOption(f"datasette-semantic: {key} is a number from 1 to {MAX_LIMIT:,}, not {value!r}")
+    return value
+
+
+def _weights(key: str, value: Any) -> ListWeights:
+    known = {"keyword", "semantic", "fusion"}
+    if not isinstance(value, Mapping) or set(value) - known:
+        raise BadOption(f"datasette-semantic: {key} is an object with {', '.join(sorted(known))}, not {value!r}")
+    for name in ("keyword", "semantic"):
+        number = value.get(name, 0)
+        if not isinstance(number, (int, float)) or isinstance(number, bool) or not 0 <= number < float("inf"):
+            raise BadOption(f"datasette-semantic: {key}.{name} is a number of at least 0, not {number!r}")
+    if value.get("fusion", "score") not in ("score", "rrf"):
+        raise BadOption(f"datasette-semantic: {key}.fusion is score or rrf, not {value['fusion']!r}")
+    return ListWeights(**value)
+
+
+_CHECKS = {
+    "mode": _mode,
+    "columns": _names,
+    "label": _name,
+    "facets": _facets,
+    "weights": _weights,
+    "size": _size,
+    "sql_models": _names,
+}

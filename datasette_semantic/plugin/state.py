@@ -1,0 +1,47 @@
+"""What the plugin remembers for one running Datasette."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from ..records import IndexRecord, Source
+
+__all__ = ["DatabaseView", "PluginState", "state_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseView:
+    """What a database held of ours when it was last looked at."""
+
+    indexes: tuple[IndexRecord, ...] = ()
+    sources: Mapping[str, Source] = field(default_factory=dict)
+    """The indexed tables that are still there, by name."""
+    companions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Each table of ours, and the tables whose contents it gives away; none where it is nobody's business."""
+    looked_at: float = 0.0
+    """`time.monotonic()` of the look."""
+
+
+@dataclass(slots=True)
+class PluginState:
+    """Mutable on purpose: one per Datasette, touched from its event loop (and the reasons from its SQL threads)."""
+
+    databases: dict[str, DatabaseView] = field(default_factory=dict)
+    missing_extension: dict[str, str] = field(default_factory=dict)
+    """Database name to why sqlite-vec could not be loaded there."""
+    query_vectors: OrderedDict[tuple[str, str], Any] = field(default_factory=OrderedDict)
+    """Vectors of recent queries by (model, text): page two must not be paid for again."""
+    suggested_facets: dict[Any, Any] = field(default_factory=dict)
+    """`facets.suggest_facets` keeps what it found here."""
+
+
+_states: WeakKeyDictionary[Any, PluginState] = WeakKeyDictionary()
+
+
+def state_of(datasette: Any) -> PluginState:
+    """Return what is remembered for this Datasette, starting afresh for one not met before."""
+    return _states.setdefault(datasette, PluginState())
