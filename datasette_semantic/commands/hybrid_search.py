@@ -1,0 +1,72 @@
+"""`sqlite-utils hybrid-search`: rows by meaning and by words at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..records import MODES, Mode
+from . import arguments
+from .face import RecordsCommand, note
+
+if TYPE_CHECKING:
+    from ..records import SearchResults
+
+__all__ = ["hybrid_search", "records_of"]
+
+
+@click.command(name="hybrid-search", cls=RecordsCommand)
+@arguments.database
+@arguments.table
+@click.argument("query")
+@click.option(
+    "--mode", type=click.Choice(MODES), default="hybrid", show_default=True, help="Both lists, or one of them alone"
+)
+@arguments.limit
+@click.option("--offset", type=click.IntRange(0), default=0, help="How many of the best rows to pass over")
+@arguments.row_filter
+@arguments.columns
+@click.option("--exact", is_flag=True, help="Compare with every vector, even where a trained index could skip most")
+def hybrid_search(
+    path: str,
+    table_name: str,
+    query: str,
+    mode: Mode,
+    limit: int,
+    offset: int,
+    where: str | None,
+    params: tuple[tuple[str, str], ...],
+    columns: tuple[str, ...],
+    exact: bool,
+) -> list[dict[str, Any]]:
+    """Search TABLE by meaning and by words, best rows first
+
+    Each record holds the row's primary key, score (high is good), rank, keyword_rank, semantic_rank, distance,
+    the passage that matched, and the row's columns.
+
+    Example:
+
+    \b
+        sqlite-utils hybrid-search movies.db movies "a robot that falls in love"
+    """
+    from ..api import SemanticIndex
+
+    results = SemanticIndex(path, table_name).search(
+        query,
+        mode=mode,
+        limit=limit,
+        offset=offset,
+        where=where,
+        params=dict(params),
+        exact=exact,
+        columns=columns or None,
+    )
+    return records_of(results)
+
+
+def records_of(results: SearchResults) -> list[dict[str, Any]]:
+    """Return the hits as flat records; warnings go to the person."""
+    for warning in results.warnings:
+        note(f"Warning: {warning}")
+    return [hit.as_dict(results.key_columns) for hit in results]
