@@ -1,6 +1,6 @@
 """What other packages may add: ways to cut text, models' habits, second opinions on a ranking.
 
-A plugin is a package with an entry point in the group `datasette_semantic`, whose module marks functions with `hookimpl`:
+A plugin is a package with an entry point in the group `datasette_semantic`; its module marks functions with `hookimpl`:
 
     from datasette_semantic.hookspecs import hookimpl
 
@@ -47,7 +47,7 @@ class Chunker(Protocol):
     def __call__(self, text: str, spec: ChunkSpec, count_tokens: Callable[[str], int], /) -> Iterable[Chunk]:
         """Yield chunks in the order of the text, each with `text[chunk.start:chunk.end] == chunk.text`.
 
-        `count_tokens` is the model's own count, or an estimate that is never too low. A text without words yields nothing.
+        `count_tokens` is the model's own count, or an estimate that is never too low. An empty text yields nothing.
         """
         ...
 

@@ -1,7 +1,7 @@
 """The command line: a plugin of sqlite-utils, one module per command.
 
-`sqlite-utils` imports this package each time it starts, whatever it is asked to do: at the top of these modules stand click, the
-standard library and our own plain records; everything else is imported when a command runs.
+`sqlite-utils` imports this package each time it starts, whatever it is asked to do: at the top of these modules stand
+click, the standard library and our own plain records; everything else is imported when a command runs.
 """
 
 from __future__ import annotations

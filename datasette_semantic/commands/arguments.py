@@ -29,7 +29,12 @@ limit = click.option(
 )
 
 columns = click.option(
-    "-c", "--columns", "--column", multiple=True, metavar="COLUMN", help="Other column to return; all where none is named"
+    "-c",
+    "--columns",
+    "--column",
+    multiple=True,
+    metavar="COLUMN",
+    help="Other column to return, once for each; all where none is named",
 )
 
 quiet = click.option("-s", "--silent", "--quiet", "quiet", is_flag=True, help="No progress bar and no closing line")

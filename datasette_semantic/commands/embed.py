@@ -22,11 +22,11 @@ __all__ = ["embed"]
 @arguments.database
 @click.argument("table_name", metavar="[TABLE]", required=False)
 @click.argument("columns", metavar="[COLUMN]...", nargs=-1)
-@click.option("-m", "--model", help="Any embedding model of llm, by name or alias [default: llm's default, else wordllama]")
+@click.option("-m", "--model", help="An embedding model of llm, name or alias [default: llm's own, else wordllama]")
 @click.option("--dimensions", type=click.IntRange(1), help="Shorter vectors, for models that may be shortened")
 @click.option("--template", help="A template over the columns that replaces plain joining")
 @click.option("--where", help="SQL condition: only rows that meet it are embedded")
-@click.option("--tokenize", default="auto", show_default=True, help="How the keyword index reads words, in FTS5's terms")
+@click.option("--tokenize", default="auto", show_default=True, help="How the keyword index reads words, as in FTS5")
 @click.option("--chunk-tokens", type=click.IntRange(1), help=f"Longest chunk [default: {ChunkSpec().max_tokens}]")
 @click.option("--overlap", type=click.IntRange(0), help="Tokens that a chunk repeats of the one before it [default: 0]")
 @click.option("--no-chunk", is_flag=True, help="Keep each text whole: one vector per row")
@@ -92,7 +92,7 @@ def _chosen(path: str, table: str | None, columns: tuple[str, ...], choices: dic
         return [SemanticIndex(path, table)]
     found = indexes(path)
     if not found:
-        raise click.ClickException(f"{path} has no index yet: name a table and its columns, embed {path} TABLE COLUMN...")
+        raise click.ClickException(f"{path} has no index yet; make one: sqlite-utils embed {path} TABLE COLUMN...")
     return found
 
 

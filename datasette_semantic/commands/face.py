@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -38,7 +39,7 @@ class SemanticCommand(click.Command):
 
 
 class RecordsCommand(SemanticCommand):
-    """A command that returns records (mappings with the same keys); sqlite-utils' own options say how they are printed."""
+    """A command that returns records, mappings with the same keys; sqlite-utils' options say how they are printed."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         own = super().get_params(ctx)
@@ -51,10 +52,11 @@ class RecordsCommand(SemanticCommand):
 
 @cache
 def _output_options() -> tuple[click.Parameter, ...]:
-    # Asked for when a command is parsed: sqlite_utils.cli is still being imported while it collects its plugins' commands.
+    # Asked for when a command is parsed: while sqlite_utils.cli collects its plugins' commands it is half imported.
     from sqlite_utils.cli import output_options
 
-    return tuple(click.command()(output_options(lambda: None)).params)
+    command: click.Command = click.command()(output_options(lambda: None))
+    return tuple(command.params)
 
 
 def _print_records(
@@ -89,7 +91,7 @@ def _print_records(
 def _print_csv(records: Sequence[Mapping[str, Any]], *, columns: Sequence[str], dialect: str) -> None:
     import csv
 
-    writer = csv.writer(click.get_text_stream("stdout"), dialect=dialect)
+    writer = csv.writer(sys.stdout, dialect=dialect)
     if columns:
         writer.writerow(columns)
     writer.writerows(map(_flat, records))

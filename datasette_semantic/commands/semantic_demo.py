@@ -23,7 +23,10 @@ __all__ = ["semantic_demo"]
 TABLE = "python_docs"
 
 # Tests, demonstrations, tables of characters, and jokes.
-LEFT_OUT = {"antigravity", "encodings", "ensurepip", "idlelib", "lib2to3", "pydoc_data", "test", "tests", "this", "turtledemo"}
+LEFT_OUT = {
+    *("antigravity", "encodings", "ensurepip", "idlelib", "lib2to3"),
+    *("pydoc_data", "test", "tests", "this", "turtledemo"),
+}
 
 # Where the standard library keeps the source of what it otherwise takes from C.
 PUBLIC_NAMES = {"_pydatetime": "datetime", "_pydecimal": "decimal", "_pyio": "io"}
@@ -95,7 +98,7 @@ def _may_replace(name: str, found: list[str], expected: list[str], *, replace: b
     if found != expected:
         raise click.ClickException(f"{name} exists and holds something else: choose another name with --table NAME")
     if not replace:
-        raise click.ClickException(f"{name} exists already: fill it afresh with --replace, or make another with --table NAME")
+        raise click.ClickException(f"{name} exists already: --replace fills it afresh, --table NAME makes another")
 
 
 def _documented() -> Iterator[Docstring]:

@@ -1,4 +1,4 @@
-"""Python's own documentation as records: docstrings read from source, where nothing is run, and from modules written in C."""
+"""Python's own documentation as records: from source, which is read and not run, and from modules written in C."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Docstring:
 def docstrings(module: str, source: str) -> Iterator[Docstring]:
     """Yield the docstrings of a module's source in order, those of private names left out.
 
-    A name that is defined more than once (in the branches of an `if`, or as a property's setter) may come more than once.
+    A name that is defined more than once, in the branches of an `if` say, may come more than once.
     Raises SyntaxError for what is not Python.
     """
     with warnings.catch_warnings():
