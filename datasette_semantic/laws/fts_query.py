@@ -255,7 +255,7 @@ def excluded_match(query: ParsedQuery, *, tokens: Tokens | None = None) -> str |
 
 
 def words(query: ParsedQuery) -> tuple[str, ...]:
-    """Return the words to mark in passages, in the order typed; `robo*` keeps its star.
+    """Return the words to mark in passages, each once, those of phrases first; `robo*` keeps its star.
 
     Words that only hold a sentence together ("of", "the") are left out, unless they were quoted or nothing else was
     asked for.
@@ -263,8 +263,10 @@ def words(query: ParsedQuery) -> tuple[str, ...]:
     quoted = [word for group in query.required for term in group for word in _marked(term)]
     loose = [word for term in query.optional for word in _marked(term)]
     telling = [word for word in loose if word.casefold() not in _FUNCTION_WORDS]
-    chosen = quoted + telling or loose
-    return tuple({word.casefold(): word for word in reversed(chosen)}.values())[::-1]
+    first: dict[str, str] = {}
+    for word in quoted + telling or loose:
+        first.setdefault(word.casefold(), word)
+    return tuple(first.values())
 
 
 def _marked(term: Term) -> list[str]:

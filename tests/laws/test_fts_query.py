@@ -206,7 +206,7 @@ def test_text_to_embed(typed: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("typed", "marked"),
     [
-        ("a robot that falls in love, love", ("robot", "falls", "love")),
+        ("a robot that falls in love, ROBOT", ("robot", "falls", "love")),
         ('"to be" or not -vampire', ("to", "be")),
         ("to be or not to be", ("to", "be", "or", "not")),
         ("robo* title:Love", ("robo*", "Love")),
@@ -289,8 +289,9 @@ def test_long_input_is_cut() -> None:
 SCRAPS = [
     '"', '""', "'", "(", ")", "[", "]", "{", "}", "^", "+", "-", "--", "*", ":", ",", ".", ";", "\\", "/", "%", "\0",
     "\ud800", "\udfff", " ", "  ", "\n", "\t", "\u3000", "\u200b", "\ufeff", "AND", "OR", "NOT", "NEAR", "NEAR(",
-    "title:", "body:", "rowid:", "rank:", "Release year", 'odd"name:', "robot", "robo*", "love", "机器人", "が", "e\u0301", "İ",
-    "ß", "🤖", "👩\u200d👧", "½", "\U000f0000", "\ue000", "ﷺ", "a" * 300, "“", "”", "＂", "－", "'; drop table x; --",
+    "title:", "body:", "rowid:", "rank:", "Release year", 'odd"name:', "robot", "robo*", "love", "机器人", "が",
+    "e\u0301", "İ", "ß", "🤖", "👩\u200d👧", "½", "\U000f0000", "\ue000", "ﷺ", "a" * 300, "“", "”", "＂", "－",
+    "'; drop table x; --",
 ]  # fmt: skip
 
 
