@@ -37,9 +37,9 @@ environment() {
     say "Making $dir"
     rm -rf "$dir"
     make_venv "${PYTHON:-python3}" "$dir"
-    "$dir/bin/python" -m pip install --quiet --disable-pip-version-check --editable ".$extras" "$@" </dev/null >&2
+    "$dir/bin/python" -m pip install -qq --disable-pip-version-check --editable ".$extras" "$@" </dev/null >&2
     if [ -n "${WITHOUT:-}" ]; then
-        "$dir/bin/python" -m pip uninstall --quiet --disable-pip-version-check --yes "$WITHOUT" </dev/null >&2
+        "$dir/bin/python" -m pip uninstall -qq --disable-pip-version-check --yes "$WITHOUT" </dev/null >&2
     fi
     printf '%s\n' "$wanted" >"$dir/.wanted"
 }

@@ -29,7 +29,8 @@ def drop_embeddings(path: str, table_name: str, ignore: bool, quiet: bool) -> No
     from ..api import SemanticIndex
 
     try:
-        SemanticIndex(path, table_name).drop()
+        with SemanticIndex(path, table_name) as index:
+            index.drop()
     except NoSuchIndex:
         if not ignore:
             raise

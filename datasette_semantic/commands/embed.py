@@ -23,8 +23,7 @@ __all__ = ["embed"]
 @click.argument("table_name", metavar="[TABLE]", required=False)
 @click.argument("columns", metavar="[COLUMN]...", nargs=-1)
 @click.option("-m", "--model", help="An embedding model of llm, name or alias [default: llm's own, else wordllama]")
-@click.option("--dimensions", type=click.IntRange(1), help="Shorter vectors, for models that may be shortened")
-@click.option("--template", help="A template over the columns that replaces plain joining")
+@click.option("--template", help="Text with {column} in it that replaces plain joining of the columns")
 @click.option("--where", help="SQL condition: only rows that meet it are embedded")
 @click.option("--tokenize", default="auto", show_default=True, help="How the keyword index reads words, as in FTS5")
 @click.option("--chunk-tokens", type=click.IntRange(1), help=f"Longest chunk [default: {ChunkSpec().max_tokens}]")
@@ -36,7 +35,6 @@ def embed(
     table_name: str | None,
     columns: tuple[str, ...],
     model: str | None,
-    dimensions: int | None,
     template: str | None,
     where: str | None,
     tokenize: str,
@@ -58,7 +56,6 @@ def embed(
     """
     choices = {
         "model": model,
-        "dimensions": dimensions,
         "template": template,
         "where": where,
         "tokenize": tokenize,
@@ -70,9 +67,12 @@ def embed(
         note(_told(report), quiet=quiet)
 
 
-def _chunk_spec(max_tokens: int | None, overlap: int | None, whole: bool) -> ChunkSpec:
+def _chunk_spec(max_tokens: int | None, overlap: int | None, whole: bool) -> ChunkSpec | None:
+    """Return what was asked for; None where nothing was."""
     if whole and (max_tokens or overlap):
         raise click.UsageError("--no-chunk keeps each text whole: leave out --chunk-tokens and --overlap")
+    if not (whole or max_tokens or overlap):
+        return None
     default = ChunkSpec()
     return ChunkSpec(
         chunker="none" if whole else default.chunker,
@@ -85,7 +85,7 @@ def _chosen(path: str, table: str | None, columns: tuple[str, ...], choices: dic
     """Return the indexes to bring up to date, the named one made where need be."""
     from ..api import SemanticIndex, indexes
 
-    if table and columns:
+    if table and (columns or choices["template"]):
         return [SemanticIndex.create(path, table, columns, **choices)]
     _refuse_choices()
     if table:

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..records import MODES, Mode
+from ..records import MODES, ListWeights, Mode
 from . import arguments
 from .face import RecordsCommand, note
 
 if TYPE_CHECKING:
+    from ..api import SemanticIndex
     from ..records import SearchResults
 
 __all__ = ["hybrid_search", "records_of"]
@@ -27,6 +28,10 @@ __all__ = ["hybrid_search", "records_of"]
 @click.option("--offset", type=click.IntRange(0), default=0, help="How many of the best rows to pass over")
 @arguments.row_filter
 @arguments.columns
+@click.option(
+    "--weights", nargs=2, type=click.FloatRange(0), metavar="KEYWORD SEMANTIC", help="How much each list counts"
+)
+@click.option("--fusion", type=click.Choice(["score", "rrf"]), help="By the lists' scores [default] or ranks alone")
 @click.option("--exact", is_flag=True, help="Compare with every vector, even where a trained index could skip most")
 def hybrid_search(
     path: str,
@@ -38,6 +43,8 @@ def hybrid_search(
     where: str | None,
     params: tuple[tuple[str, str], ...],
     columns: tuple[str, ...],
+    weights: tuple[float, float] | None,
+    fusion: str | None,
     exact: bool,
 ) -> list[dict[str, Any]]:
     """Search TABLE by meaning and by words, best rows first
@@ -52,17 +59,28 @@ def hybrid_search(
     """
     from ..api import SemanticIndex
 
-    results = SemanticIndex(path, table_name).search(
-        query,
-        mode=mode,
-        limit=limit,
-        offset=offset,
-        where=where,
-        params=dict(params),
-        exact=exact,
-        columns=columns or None,
-    )
+    with SemanticIndex(path, table_name) as index:
+        results = index.search(
+            query,
+            mode=mode,
+            limit=limit,
+            offset=offset,
+            where=where,
+            params=dict(params),
+            weights=_weights(index, weights, fusion),
+            exact=exact,
+            columns=columns or None,
+        )
     return records_of(results)
+
+
+def _weights(index: SemanticIndex, weights: tuple[float, float] | None, fusion: str | None) -> ListWeights | None:
+    from ..api import list_weights
+
+    if not weights and not fusion:
+        return None
+    stored = index.record.settings.get("weights")
+    return list_weights(weights, fusion=fusion, default=ListWeights(**stored) if stored else ListWeights())
 
 
 def records_of(results: SearchResults) -> list[dict[str, Any]]:

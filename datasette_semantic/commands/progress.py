@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from ..api import Progress
+    from ..records import Progress
 
 __all__ = ["progress_bar"]
 

@@ -40,7 +40,6 @@ def similar(
     """
     from ..api import SemanticIndex
 
-    results = SemanticIndex(path, table_name).similar(
-        key, limit=limit, where=where, params=dict(params), columns=columns or None
-    )
+    with SemanticIndex(path, table_name) as index:
+        results = index.similar(key, limit=limit, where=where, params=dict(params), columns=columns or None)
     return records_of(results)
