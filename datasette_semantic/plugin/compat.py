@@ -23,6 +23,7 @@ __all__ = [
     "Actor",
     "allowed_to_run_sql",
     "allowed_to_view_database",
+    "allowed_to_view_instance",
     "allowed_to_view_table",
     "deny_rules",
     "facets_over",
@@ -59,6 +60,13 @@ async def allowed_to_view_database(datasette: Any, actor: Actor, database: str) 
         resource = DatabaseResource(database=database)
         return bool(await datasette.allowed(action="view-database", resource=resource, actor=actor))
     return await _chain_allows(datasette, actor, [("view-database", database), "view-instance"])
+
+
+async def allowed_to_view_instance(datasette: Any, actor: Actor) -> bool:
+    """True where the actor may see the site at all."""
+    if _cascades(datasette):
+        return bool(await datasette.allowed(action="view-instance", actor=actor))
+    return await _chain_allows(datasette, actor, ["view-instance"])
 
 
 async def allowed_to_run_sql(datasette: Any, actor: Actor, database: str) -> bool:

@@ -27,6 +27,7 @@ __all__ = [
     "count_facets",
     "facet_columns",
     "links_to_more",
+    "rows_condition",
     "rows_with_keys",
     "suggest_facets",
 ]
@@ -94,21 +95,21 @@ class Facets:
     """Facets that could be added: `(column, type, address)`."""
 
 
+def rows_condition(source: Source, keys: Sequence[RowKey], parameter: str) -> tuple[str, str]:
+    """Return SQL that picks the rows with these keys, and the value of its one parameter."""
+    names = [quote(column) for column in source.key_columns]
+    if len(names) == 1:
+        left, right, packed = names[0], "value", json.dumps([key[0] for key in keys], default=_as_text)
+    else:
+        left, right = f"({', '.join(names)})", ", ".join(f"value ->> {place}" for place in range(len(names)))
+        packed = json.dumps([list(key) for key in keys], default=_as_text)
+    return f"{left} in (select {right} from json_each(:{parameter}))", packed
+
+
 def rows_with_keys(source: Source, keys: Sequence[RowKey]) -> RowSet:
     """Return the rows with these keys; their order plays no part in counting."""
-    names = [quote(column) for column in source.key_columns]
-    left = names[0] if len(names) == 1 else f"({', '.join(names)})"
-    if len(names) == 1:
-        right, packed = "value", [key[0] for key in keys]
-    else:
-        right = ", ".join(f"value ->> {position}" for position in range(len(names)))
-        packed = [list(key) for key in keys]
-    hidden_rowid = "" if source.key_columns[0] in source.column_names else f"{names[0]}, "
-    sql = (
-        f"select {hidden_rowid}* from {quote(source.table)} "
-        f"where {left} in (select {right} from json_each(:semantic_keys))"
-    )
-    return RowSet(sql, {"semantic_keys": json.dumps(packed, default=_as_text)}, len(keys))
+    condition, packed = rows_condition(source, keys, "semantic_keys")
+    return RowSet(f"select * from {quote(source.table)} where {condition}", {"semantic_keys": packed}, len(keys))
 
 
 async def count_facets(

@@ -12,10 +12,11 @@ from datasette.utils import sqlite_timelimit
 
 from ..embedding.models import embedder
 from ..errors import BadVector, DatabaseProblem, ModelError, NoSuchIndex, NoSuchTable
+from ..laws.quoting import quote
 from ..records import IndexRecord, ListWeights, RowFilter, RowKey, SearchRequest, SearchResults, Source
 from ..search.engine import search
 from ..store.connection import sqlite_errors
-from ..store.source import parse_key
+from ..store.source import check_filter, conjunction, parse_key
 from .companions import look_at
 from .connections import missing_extension
 from .query_string import Place, QueryString, key_parts, key_path
@@ -127,8 +128,6 @@ async def in_database(datasette: Any, database: str, run: Any) -> Any:
 
 async def count_rows(datasette: Any, target: Target, filters: Sequence[RowFilter]) -> int:
     """Return how many rows of the table pass the filters."""
-    from ..store.source import check_filter, conjunction, quote
-
     def run(conn: Any) -> int:
         for each in filters:
             check_filter(conn, target.source, each)

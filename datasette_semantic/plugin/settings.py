@@ -8,6 +8,7 @@
         facets: [decade, {array: genres}]   # as in Datasette's own table configuration
         weights: {keyword: 0.5, semantic: 0.5, fusion: score}
         size: 20                    # results per page
+        table_weight: 1.0           # how much a table says in a ranking across tables; 0 leaves it out
         sql_models: [wordllama]     # models that SQL functions may call
 """
 
@@ -38,6 +39,7 @@ class Settings:
     weights: ListWeights | None = None
     """None for what the index itself holds."""
     size: int = DEFAULT_LIMIT
+    table_weight: float = 1.0
     sql_models: tuple[str, ...] = ()
 
 
@@ -114,12 +116,16 @@ def _weights(key: str, value: Any) -> ListWeights:
     if not isinstance(value, Mapping) or set(value) - known:
         raise BadOption(f"datasette-semantic: {key} is an object with {', '.join(sorted(known))}, not {value!r}")
     for name in ("keyword", "semantic"):
-        number = value.get(name, 0)
-        if not isinstance(number, (int, float)) or isinstance(number, bool) or not 0 <= number < float("inf"):
-            raise BadOption(f"datasette-semantic: {key}.{name} is a number of at least 0, not {number!r}")
+        _weight(f"{key}.{name}", value.get(name, 0))
     if value.get("fusion", "score") not in ("score", "rrf"):
         raise BadOption(f"datasette-semantic: {key}.fusion is score or rrf, not {value['fusion']!r}")
     return ListWeights(**value)
+
+
+def _weight(key: str, value: Any) -> float:
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value < float("inf"):
+        raise BadOption(f"datasette-semantic: {key} is a number of at least 0, not {value!r}")
+    return value
 
 
 _CHECKS = {
@@ -130,4 +136,5 @@ _CHECKS = {
     "weights": _weights,
     "size": _size,
     "sql_models": _names,
+    "table_weight": _weight,
 }
