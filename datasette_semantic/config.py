@@ -25,6 +25,12 @@ VEC_CHUNK_SIZE: Final = 128
 WRITE_BATCH: Final = 256
 """Rows per write transaction: short enough that other writers wait under 100 ms."""
 
+FILL_BATCH: Final = 5_000
+"""Rows put into the queue per transaction of a first build."""
+
+SAMPLE_SIZE: Final = 512
+"""Vectors kept per index as a sample of all."""
+
 LEASE_SECONDS: Final = 120
 """After this long a queue entry that a dead process had claimed is free again."""
 
@@ -33,5 +39,17 @@ MAX_QUERY_CHARS: Final = 4_000
 
 CATALOG_TABLE: Final = "_semantic_indexes"
 QUEUE_TABLE: Final = "_semantic_queue"
+ORPHAN_TABLE: Final = "_semantic_orphans"
+"""Vectors whose row is gone, until the next drain takes them out of vec0."""
+
+CACHE_TABLE: Final = "_semantic_cache"
+"""Vectors that were paid for and belong to no row at present."""
+
+SAMPLE_TABLE: Final = "_semantic_samples"
+"""A few vectors of each index, by which a distance is judged usual or not."""
+
 OWN_PREFIX: Final = "_semantic_"
 """Every bookkeeping table of ours starts so."""
+
+EXACT_CANDIDATES: Final = 200
+"""Rows holding the query as a phrase that are compared with it as a whole."""

@@ -10,7 +10,7 @@
     │   ├── BadFilter             400  a filter outside Datasette's grammar
     │   └── BadVector             400  wrong length, zero, NaN or infinite
     ├── NoSuchIndex               404  the table has not been embedded yet
-    ├── IndexStateError           409  the index cannot do this in its present state
+    ├── IndexStateError           409  the index cannot do this in its state
     ├── ModelError                503  the embedding model failed or does not exist
     │   ├── NoSuchModel           404
     │   ├── ModelKeyMissing       503
@@ -19,8 +19,8 @@
     ├── ExtensionMissing          501  sqlite-vec cannot be loaded into this SQLite
     └── DatabaseProblem           500  locked, read-only, damaged, or no database at all
 
-The message says what happened, with which value, and what to do next. The class knows its HTTP status, so that each face
-translates with one `except`.
+The message says what happened, with which value, and what to do next. The class knows its HTTP status, so that each
+face translates with one `except`.
 """
 
 from __future__ import annotations

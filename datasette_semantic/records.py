@@ -21,6 +21,7 @@ __all__ = [
     "ListWeights",
     "Mode",
     "Passage",
+    "Progress",
     "RowFilter",
     "RowKey",
     "SearchRequest",
@@ -112,7 +113,8 @@ class KeywordSpec:
     tokenize: str
     """FTS5's own tokenize string."""
     analyzer: str | None = None
-    """The analysis in `laws/analysis.py` applied to text before FTS5 sees it; None where FTS5 reads the columns as they are."""
+    """The analysis in `laws/analysis.py` applied to text before FTS5 sees it; None where FTS5 reads the columns as
+    they are."""
     owned: bool = True
     """False for an FTS5 table that the user had before us: it is only read."""
     column_weights: tuple[float, ...] = ()
@@ -282,6 +284,14 @@ class SearchResults:
 
 
 # --- reports ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run has come, in rows."""
+
+    done: int
+    total: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,311 @@
+"""The one door for Python users.
+
+from datasette_semantic import SemanticIndex
+
+index = SemanticIndex.create("movies.db", "movies", ["title", "text"])
+index.update()
+for hit in index.search("a robot that falls in love", where={"year__gte": 1990}):
+    print(hit.rank, hit.row["title"], hit.passage)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from .config import DEFAULT_LIMIT, MAX_LIMIT
+from .embedding.models import Embedder, default_model, embedder
+from .errors import BadOption, BadVector, ModelError
+from .ingest.declare import declare, redeclared, text_spec
+from .ingest.update import update
+from .laws.vectors import FloatVector
+from .records import (
+    MODES,
+    ChunkSpec,
+    IndexRecord,
+    IndexStatus,
+    ListWeights,
+    Progress,
+    RowFilter,
+    SearchRequest,
+    SearchResults,
+    Source,
+    UpdateReport,
+)
+from .search import engine
+from .search.filters import parse_filters
+from .store import catalog, chunks, companions, queue
+from .store.connection import Connection, connect, prepare, transaction, translated
+from .store.source import check_filter, describe, parse_key
+
+__all__ = ["SemanticIndex", "indexes"]
+
+
+class SemanticIndex:
+    """The index of one table: words and meaning, kept in the table's own file.
+
+    `database` is a path, an open `sqlite3` or pysqlite3 connection, or a `sqlite_utils.Database`. A connection that
+    was given stays open and keeps its row factory; one that was opened here closes with `close()` or at the end of a
+    `with` block.
+    """
+
+    def __init__(self, database: Any, table: str) -> None:
+        """Open the index of a table. Raises NoSuchTable, NoSuchIndex, ExtensionMissing, DatabaseProblem."""
+        self._connection, self._owned = _open(database)
+        try:
+            with translated(_name(database)):
+                self.source: Source = describe(self._connection, table)
+                self.record: IndexRecord = catalog.find(self._connection, self.source.table)
+                prepare(self._connection)
+        except BaseException:
+            self.close()
+            raise
+
+    @classmethod
+    def create(
+        cls,
+        database: Any,
+        table: str,
+        columns: Sequence[str] = (),
+        *,
+        model: str | None = None,
+        template: str | None = None,
+        where: str | None = None,
+        chunks: ChunkSpec | None = None,
+        tokenize: str = "auto",
+    ) -> SemanticIndex:
+        """Declare an index; `update()` then fills it. An index that is there already and was made alike is returned
+        as it is.
+
+        One that was made otherwise (other columns, model, template ...) is dropped and declared anew. Raises
+        InputError (no such table or column, nothing to embed), ModelError, ExtensionMissing, DatabaseProblem; the
+        file is then as it was.
+        """
+        connection, owned = _open(database)
+        try:
+            with translated(_name(database)):
+                source = describe(connection, table)
+                text = text_spec(connection, source, columns=columns, template=template, where=where)
+                existing = catalog.find_or_none(connection, source.table)
+                chosen = embedder(model or (existing.model if existing else default_model()))
+                prepare(connection)
+                spec = chunks or (existing.chunks if existing else ChunkSpec())
+                if existing is None or redeclared(existing, text=text, chunks=spec, model=chosen.model_id):
+                    declare(
+                        connection,
+                        source,
+                        text=text,
+                        chunks=spec,
+                        embedder=chosen,
+                        tokenize=tokenize,
+                        replacing=existing,
+                    )
+        except BaseException:
+            if owned:
+                connection.close()
+            raise
+        index = cls(connection, source.table)
+        index._owned = owned
+        return index
+
+    # --- writing ---
+
+    def update(self, *, progress: Callable[[Progress], None] | None = None) -> UpdateReport:
+        """Embed what is new or changed and drop what is gone. Raises ModelError, DatabaseProblem; what was done stays
+        done."""
+        with translated():
+            report = update(self._connection, self.source, self.record, self._embedder(), progress=progress)
+            self.record = catalog.find(self._connection, self.source.table)
+        return report
+
+    def drop(self) -> None:
+        """Remove the index and every trace of it; the file's schema is then as it was before."""
+        with translated(), transaction(self._connection):
+            companions.drop(self._connection, self.record)
+
+    # --- reading ---
+
+    def search(
+        self,
+        query: str = "",
+        *,
+        mode: str = "hybrid",
+        limit: int = DEFAULT_LIMIT,
+        offset: int = 0,
+        where: str | Mapping[str, Any] | None = None,
+        params: Mapping[str, Any] | None = None,
+        weights: ListWeights | None = None,
+        exact: bool = False,
+        columns: Sequence[str] | None = None,
+    ) -> SearchResults:
+        """Search by words, meaning, or both; `query` may hold anything at all.
+
+        `where` is SQL over the table's columns, with `params`, or a mapping in Datasette's grammar:
+        `{"year__gte": 1990}`. Where the model cannot answer, the keyword list does, with a warning.
+        Raises InputError, DatabaseProblem.
+        """
+        request = SearchRequest(
+            query=query,
+            mode=check_mode(mode),
+            limit=check_limit(limit),
+            offset=offset,
+            filters=self.filters(where, params),
+            weights=weights,
+            exact=exact,
+            columns=columns,
+        )
+        vector, warnings = query_vector(self.record, request)
+        with translated():
+            return engine.search(self._connection, self.record, request, vector=vector, warnings=warnings)
+
+    def similar(
+        self,
+        key: Any,
+        *,
+        limit: int = DEFAULT_LIMIT,
+        where: str | Mapping[str, Any] | None = None,
+        params: Mapping[str, Any] | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> SearchResults:
+        """Return rows like the row with this primary key: one value, or one per key column. No model is called.
+
+        Raises NoSuchRow, InputError, DatabaseProblem.
+        """
+        values = tuple(key) if isinstance(key, tuple | list) else (key,)
+        with translated():
+            wanted = parse_key(self._connection, self.source, values)
+            request = SearchRequest(
+                mode="semantic",
+                limit=check_limit(limit),
+                filters=self.filters(where, params),
+                like=wanted,
+                columns=columns,
+            )
+            return engine.search(self._connection, self.record, request, vector=None)
+
+    def filters(
+        self, where: str | Mapping[str, Any] | None, params: Mapping[str, Any] | None = None
+    ) -> tuple[RowFilter, ...]:
+        """Return checked filters. Raises BadFilter, NoSuchColumn."""
+        if where is None:
+            return ()
+        if not isinstance(where, str):
+            return parse_filters(self.source, where)
+        row_filter = RowFilter(where, dict(params or {}), where)
+        check_filter(self._connection, self.source, row_filter)
+        return (row_filter,)
+
+    def status(self) -> IndexStatus:
+        """Return what `embeddings` lists."""
+        with translated():
+            rows, chunk_count = chunks.count(self._connection, self.record)
+            pending, failed = queue.pending(self._connection, self.record)
+        record = self.record
+        return IndexStatus(
+            table=record.table,
+            columns=record.text.columns,
+            model=record.model,
+            dimensions=record.dimensions,
+            state=record.state,
+            rows=rows,
+            chunks=chunk_count,
+            pending=pending,
+            failed=failed,
+            keyword_table=record.keyword.fts_table if record.keyword else None,
+            vec_table=record.vec_table,
+        )
+
+    # --- the connection ---
+
+    def close(self) -> None:
+        """Close the connection, if it was opened here."""
+        if self._owned:
+            self._connection.close()
+
+    def __enter__(self) -> SemanticIndex:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _embedder(self) -> Embedder:
+        return embedder(self.record.model)
+
+
+def indexes(database: Any) -> list[SemanticIndex]:
+    """Return every index of a database, by table name. Raises DatabaseProblem, ExtensionMissing."""
+    connection, owned = _open(database)
+    with translated(_name(database)):
+        found = [SemanticIndex(connection, record.table) for record in catalog.all_indexes(connection)]
+    if owned and not found:
+        connection.close()
+    return found
+
+
+def query_vector(record: IndexRecord, request: SearchRequest) -> tuple[FloatVector | None, tuple[str, ...]]:
+    """Return the unit vector of a request's query, None where none is wanted or to be had, and warnings that say why.
+
+    It may call the network: never run it inside a transaction or an SQL function, nor on an event loop.
+    """
+    from .laws.fts_query import parse
+
+    if request.mode == "keyword" or request.like is not None:
+        return None, ()
+    text = parse(request.query).text
+    if not text.strip():
+        return None, ()
+    try:
+        return embedder(record.model).embed_query(text), ()
+    except BadVector:
+        return None, ()  # the model sees no meaning in it, so only its words are looked for
+    except ModelError as error:
+        return None, (f"Search by meaning is off for now: {error}. These results were found by words only.",)
+
+
+def list_weights(weights: Any, *, fusion: str | None, default: ListWeights) -> ListWeights:
+    """Return weights from `[keyword, semantic]`, `{"keyword": 0.7, "semantic": 0.3}` or None, and a fusion method or
+    None.
+
+    Raises BadOption for anything else.
+    """
+    if fusion not in (None, "score", "rrf"):
+        raise BadOption(f"unknown fusion {fusion!r}; there are: score, rrf")
+    method = fusion or default.fusion
+    if weights is None:
+        return ListWeights(1.0, 1.0, "rrf") if method == "rrf" else replace(default, fusion="score")
+    pair = (weights.get("keyword"), weights.get("semantic")) if isinstance(weights, Mapping) else tuple(weights or ())
+    if (
+        len(pair) != 2
+        or not all(isinstance(each, int | float) and 0 <= each < float("inf") for each in pair)
+        or sum(pair) <= 0
+    ):
+        raise BadOption(f"weights are two numbers from 0 up, keyword and semantic, not both 0; not {weights!r}")
+    return ListWeights(float(pair[0]), float(pair[1]), "rrf" if method == "rrf" else "score")
+
+
+def check_mode(mode: str) -> Any:
+    """Return `mode` if there is such a one. Raises BadOption."""
+    if mode not in MODES:
+        raise BadOption(f"unknown mode {mode!r}; there are: {', '.join(MODES)}")
+    return mode
+
+
+def check_limit(limit: int) -> int:
+    """Return `limit` if it is within 0 and MAX_LIMIT. Raises BadOption."""
+    if not isinstance(limit, int) or not 0 <= limit <= MAX_LIMIT:
+        raise BadOption(f"a limit is between 0 and {MAX_LIMIT}, not {limit!r}")
+    return limit
+
+
+def _open(database: Any) -> tuple[Connection, bool]:
+    """Return a connection and whether it was opened here."""
+    if isinstance(database, str | Path):
+        return connect(database), True
+    connection: Connection = getattr(database, "conn", database)  # a sqlite_utils.Database has .conn
+    return connection, False
+
+
+def _name(database: Any) -> str | None:
+    return str(database) if isinstance(database, str | Path) else None

@@ -1,0 +1,202 @@
+"""Declaring an index: what is asked for is checked whole, then made in one transaction. Nothing is embedded yet but
+one text.
+
+Every refusal comes before the first write, so that a mistake leaves the file as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from ..embedding.models import Embedder
+from ..errors import BadFilter, BadOption, InputError, ModelError
+from ..laws.analysis import ANALYZED, analyze, choose_tokenize
+from ..laws.chunking import chunk_text
+from ..laws.quoting import quote, quote_string
+from ..laws.text import row_text, template_columns
+from ..laws.vectors import FloatVector
+from ..records import Cell, ChunkSpec, IndexRecord, KeywordSpec, RowFilter, Source, TextSpec
+from ..store import chunks as chunk_store
+from ..store import companions, keyword_index, names
+from ..store.connection import Connection, sqlite_errors, transaction
+from ..store.source import check_columns, check_filter
+from .hashing import text_hash
+
+__all__ = ["declare", "redeclared", "text_spec"]
+
+_FTS5_TOKENIZERS = ("unicode61", "porter", "trigram", "ascii")
+
+_SAMPLE_ROWS = 200
+"""Rows whose text shows the languages of a table."""
+
+
+def text_spec(
+    connection: Connection, source: Source, *, columns: Sequence[str], template: str | None, where: str | None
+) -> TextSpec:
+    """Return a checked TextSpec.
+
+    Raises NoSuchColumn, BadFilter, and BadOption for a malformed template or no column at all.
+    """
+    named = (*columns, *(template_columns(template) if template else ()))
+    if not named:
+        raise BadOption(f"name the columns of {source.table!r} to embed; it has: {', '.join(source.column_names)}")
+    if where is not None:
+        check_filter(connection, source, RowFilter(where))
+        if ";" in where and not _one_expression(connection, source, where):
+            raise BadFilter(f"the filter {where!r} is not one SQL expression")
+    return TextSpec(columns=check_columns(source, named), template=template, where=where)
+
+
+def _one_expression(connection: Connection, source: Source, where: str) -> bool:
+    try:
+        connection.execute(f"select ({where}\n) from {quote(source.table)} limit 0").fetchall()
+    except sqlite_errors():
+        return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class _FirstText:
+    text: str
+    hash: bytes
+    vector: FloatVector | None
+
+
+def declare(
+    connection: Connection,
+    source: Source,
+    *,
+    text: TextSpec,
+    chunks: ChunkSpec,
+    embedder: Embedder,
+    tokenize: str = "auto",
+    replacing: IndexRecord | None = None,
+) -> IndexRecord:
+    """Make an empty index over a table: catalog entry, companion tables, triggers; `replacing` is dropped in the same
+    step.
+
+    The model is asked, once at most, before the transaction begins.
+
+    Raises InputError where the table has no rows or no text, ModelError where the model cannot embed, IndexStateError
+    where a companion's name is taken.
+    """
+    sample = list(islice(_texts(connection, source, text), _SAMPLE_ROWS))
+    if not sample:
+        raise InputError(_nothing_to_embed(connection, source, text))
+    first = _first_vector(sample, chunks, embedder)
+    dimensions = embedder.dimensions
+    if dimensions is None:
+        raise ModelError(
+            f"model {embedder.model_id!r} could not embed any of the first {len(sample)} texts, so its "
+            "dimensions are unknown"
+        )
+    keyword = _keyword_spec(connection, source, text, sample, tokenize, replacing)
+    record = IndexRecord(
+        id=0,
+        table=source.table,
+        text=text,
+        chunks=chunks,
+        keyword=keyword,
+        model=embedder.model_id,
+        dimensions=dimensions,
+        vec_table=names.vec_table(source.table),
+        chunk_table=names.chunk_table(source.table),
+        row_table=names.row_table(source.table),
+        state="building",
+        settings={"filled": False},
+    )
+    with transaction(connection):
+        if replacing is not None:
+            companions.drop(connection, replacing)
+        index = companions.create(connection, source, record)
+        if first.vector is not None:
+            chunk_store.remember(connection, index, [(first.hash, first.vector)])
+    return index
+
+
+def _texts(connection: Connection, source: Source, spec: TextSpec) -> Iterator[str]:
+    """Yield the texts of a table that are not blank."""
+    fields = ", ".join(map(quote, spec.columns))
+    where = f" where ({spec.where}\n)" if spec.where else ""
+    for row in connection.execute(f"select {fields} from {quote(source.table)}{where}"):
+        values: dict[str, Cell] = dict(zip(spec.columns, tuple(row), strict=True))
+        written = row_text(values, spec)
+        if written.strip():
+            yield written
+
+
+def _nothing_to_embed(connection: Connection, source: Source, spec: TextSpec) -> str:
+    where = f" where ({spec.where}\n)" if spec.where else ""
+    if connection.execute(f"select 1 from {quote(source.table)}{where} limit 1").fetchone() is None:
+        return (
+            f"table {source.table!r} has no rows"
+            + (f" that pass {spec.where!r}" if spec.where else "")
+            + ", so there is nothing to embed"
+        )
+    columns = ", ".join(spec.columns)
+    return f"column(s) {columns} of table {source.table!r} hold no text in any row; name columns that hold words"
+
+
+def _first_vector(sample: Sequence[str], chunks: ChunkSpec, embedder: Embedder) -> _FirstText:
+    """Learn the model's dimensions from a text of the table; its vector is kept, so that it is not paid for twice."""
+    if embedder.dimensions is not None:
+        return _FirstText("", b"", None)
+    for written in sample[:3]:
+        for chunk in chunk_text(written, chunks, None)[:1]:
+            vectors, usable = embedder.embed_documents([chunk.text])
+            if usable[0]:
+                return _FirstText(chunk.text, text_hash(chunk.text), vectors[0])
+    return _FirstText("", b"", None)
+
+
+def _keyword_spec(
+    connection: Connection,
+    source: Source,
+    text: TextSpec,
+    sample: Sequence[str],
+    tokenize: str,
+    replacing: IndexRecord | None,
+) -> KeywordSpec:
+    ours = replacing.keyword.fts_table if replacing and replacing.keyword and replacing.keyword.owned else None
+    existing = keyword_index.existing_fts(connection, source, but=ours)
+    if existing is not None:
+        return existing
+    chosen, analyzer = choose_tokenize(sample) if tokenize == "auto" else _named_tokenize(tokenize)
+    _check_tokenize(connection, chosen)
+    return KeywordSpec(
+        fts_table=ours or keyword_index.free_name(connection, source.table),
+        columns=text.columns,
+        tokenize=chosen,
+        analyzer=analyzer,
+    )
+
+
+def _named_tokenize(tokenize: str) -> tuple[str, str | None]:
+    """Take FTS5's own tokenizers as they are, anything else as the name of an analyzer: "pairs russian english"."""
+    words = tokenize.lower().split()
+    if not words or words[0] in _FTS5_TOKENIZERS:
+        return tokenize, None
+    try:
+        analyze("probe", tokenize.lower())
+    except (KeyError, ValueError) as error:
+        raise BadOption(
+            f"unknown tokenizer {tokenize!r}; there are: auto, {', '.join(_FTS5_TOKENIZERS)}, "
+            "and analyzers such as 'pairs', 'russian' or 'pairs russian english'"
+        ) from error
+    return ANALYZED, tokenize.lower()
+
+
+def _check_tokenize(connection: Connection, tokenize: str) -> None:
+    """Raise BadOption where FTS5 does not know the tokenizer: tried on a table of the temporary database."""
+    try:
+        connection.execute(f"create virtual table temp.semantic_probe using fts5(x, tokenize={quote_string(tokenize)})")
+        connection.execute("drop table temp.semantic_probe")
+    except sqlite_errors() as error:
+        raise BadOption(f"FTS5 cannot use the tokenizer {tokenize!r}: {error}") from error
+
+
+def redeclared(index: IndexRecord, *, text: TextSpec, chunks: ChunkSpec, model: str) -> bool:
+    """True where an existing index was made from something else than what is asked for now."""
+    return (index.text, index.chunks, index.model) != (text, chunks, model)

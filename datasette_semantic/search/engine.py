@@ -1,0 +1,200 @@
+"""The read journey: query -> two lists -> fused list -> page.
+
+    request --parse--> query --keyword_list--> rows by words   \\
+                       vector --semantic_list-> rows by nearness > candidates --fuse--> ranking --present--> hits
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from ..config import LIST_DEPTH
+from ..errors import NoSuchRow
+from ..laws.fts_query import ParsedQuery, parse
+from ..laws.fusion import Candidate, Fused, Moments, fuse, rank_one_list
+from ..laws.vectors import FloatVector, normalise
+from ..records import IndexRecord, ListWeights, RowKey, SearchRequest, SearchResults, Source
+from ..store import chunks as chunk_store
+from ..store import samples, vector_index
+from ..store.connection import Connection
+from ..store.source import describe
+from . import lanes, lists
+from .present import present
+
+__all__ = ["row_vector", "search"]
+
+
+@dataclass(slots=True)
+class _Clock:
+    """Seconds per stage."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - started
+
+
+def search(
+    connection: Connection,
+    index: IndexRecord,
+    request: SearchRequest,
+    *,
+    vector: FloatVector | None,
+    warnings: Sequence[str] = (),
+) -> SearchResults:
+    """Answer a request. `vector` is the query's unit vector; without it only the keyword list answers.
+
+    The match set is the union of the two lists, each at most LIST_DEPTH rows: it does not depend on the page asked
+    for, so that pages joined are the whole ranking. Raises SemanticError for bad filters, rows and options; never for
+    what `query` holds.
+    """
+    clock = _Clock()
+    source = describe(connection, index.table)
+    columns = index.keyword.columns if index.keyword else ()
+    query = parse(request.query, columns=columns)
+    allowed = lists.allowed_rows(source, index, request.filters)
+    own_row: int | None = None
+    if request.like is not None:
+        own_row, vector = row_vector(connection, source, index, request.like)
+    by_words = request.mode != "semantic" and request.like is None
+    by_meaning = vector is not None and (request.mode != "keyword" or request.like is not None)
+    with clock("keyword"):
+        words = lists.keyword_list(connection, source, index, query, allowed=allowed) if by_words else []
+    with clock("semantic"):
+        near = (
+            lists.semantic_list(connection, index, vector, allowed=allowed) if by_meaning and vector is not None else []
+        )
+        near = _without(connection, source, index, query, near, own_row)
+    with clock("fuse"):
+        candidates, chunk_ids = _candidates(connection, source, index, request, query, words, near, vector, allowed)
+        ranking = _rank(connection, index, request, candidates, vector, by_words=by_words, by_meaning=by_meaning)
+    page = ranking[request.offset : request.offset + request.limit]
+    with clock("present"):
+        hits = present(connection, source, index, request, query, page, chunk_ids)
+    return SearchResults(
+        hits=hits,
+        total=len(ranking),
+        match_keys=tuple(fused.candidate.key for fused in ranking),
+        key_columns=source.key_columns,
+        truncated=len(words) >= LIST_DEPTH or len(near) >= LIST_DEPTH,
+        warnings=tuple(warnings),
+        timings=clock.seconds,
+    )
+
+
+def row_vector(connection: Connection, source: Source, index: IndexRecord, key: RowKey) -> tuple[int, FloatVector]:
+    """Return a row's row_id and one vector for it: the mean direction of its chunks. Raises NoSuchRow."""
+    row_id = chunk_store.row_ids_of(connection, source, index, [key]).get(key)
+    named = ", ".join(map(str, key))
+    if row_id is None:
+        raise NoSuchRow(f"the index of {source.table!r} has no row {named}")
+    found = vector_index.vectors(
+        connection, index, [chunk.id for chunk in chunk_store.chunks_of_rows(connection, index, [row_id])]
+    )
+    if not found:
+        raise NoSuchRow(f"row {named} of {source.table!r} has no vector: it holds no text, or is not embedded yet")
+    return row_id, normalise(sum(found.values()))
+
+
+def _without(
+    connection: Connection,
+    source: Source,
+    index: IndexRecord,
+    query: ParsedQuery,
+    near: list[lists.Near],
+    own_row: int | None,
+) -> list[lists.Near]:
+    """Leave out the row that the others are to be like, and rows that hold an excluded word."""
+    dropped = lists.excluded_rows(connection, source, index, query, [each.row_id for each in near])
+    if own_row is not None:
+        dropped = dropped | {own_row}
+    return [each for each in near if each.row_id not in dropped] if dropped else near
+
+
+def _candidates(
+    connection: Connection,
+    source: Source,
+    index: IndexRecord,
+    request: SearchRequest,
+    query: ParsedQuery,
+    words: list[tuple[int, float]],
+    near: list[lists.Near],
+    vector: FloatVector | None,
+    allowed: lists.Allowed,
+) -> tuple[list[Candidate], dict[int, int]]:
+    """Join the lists into candidates, those whose row still exists; also return row_id to nearest chunk."""
+    keys = chunk_store.keys_of(
+        connection, source, index, list({*(row_id for row_id, _ in words), *(n.row_id for n in near)})
+    )
+    words = [pair for pair in words if pair[0] in keys]
+    near = [each for each in near if each.row_id in keys]
+    bm25 = dict(words)
+    keyword_rank = {row_id: rank for rank, (row_id, _) in enumerate(words, 1)}
+    semantic_rank = {each.row_id: rank for rank, each in enumerate(near, 1)}
+    cosine = {each.row_id: 1.0 - each.distance for each in near}
+    chunk_ids = {each.row_id: each.chunk_id for each in near}
+    if vector is not None and request.mode == "hybrid":
+        looked_up = lists.cosines(connection, index, vector, [row_id for row_id in bm25 if row_id not in cosine])
+        cosine |= {row_id: value for row_id, (_, value) in looked_up.items()}
+        chunk_ids |= {row_id: chunk_id for row_id, (chunk_id, _) in looked_up.items()}
+    exact: set[int] = set()
+    sole: set[int] = set()
+    if request.mode == "hybrid" and words:
+        exact = lanes.exact_rows(connection, source, index, request.query, allowed=allowed)
+        sole = lanes.sole_rows(connection, source, index, query, allowed=allowed)
+    candidates = [
+        Candidate(
+            row_id=row_id,
+            key=key,
+            bm25=bm25.get(row_id),
+            cosine=cosine.get(row_id),
+            keyword_rank=keyword_rank.get(row_id),
+            semantic_rank=semantic_rank.get(row_id),
+            exact=row_id in exact,
+            sole=row_id in sole,
+        )
+        for row_id, key in keys.items()
+    ]
+    return candidates, chunk_ids
+
+
+def _rank(
+    connection: Connection,
+    index: IndexRecord,
+    request: SearchRequest,
+    candidates: list[Candidate],
+    vector: FloatVector | None,
+    *,
+    by_words: bool,
+    by_meaning: bool,
+) -> tuple[Fused, ...]:
+    if not by_meaning:
+        return rank_one_list(candidates, "keyword")
+    if not by_words:
+        return rank_one_list(candidates, "semantic")
+    return fuse(candidates, weights=_weights(index, request), moments=_moments(connection, index, vector))
+
+
+def _weights(index: IndexRecord, request: SearchRequest) -> ListWeights:
+    """The request's weights, else those measured for the index, else the default."""
+    if request.weights is not None:
+        return request.weights
+    stored = index.settings.get("weights")
+    return ListWeights(**stored) if stored else ListWeights()
+
+
+def _moments(connection: Connection, index: IndexRecord, vector: FloatVector | None) -> Moments | None:
+    """How near the query is to the table at large, from the index's sample of vectors."""
+    sample = samples.load(connection, index)
+    if vector is None or sample is None:
+        return None
+    values = sample @ vector
+    return Moments(float(values.mean()), float(values.std()))

@@ -1,0 +1,65 @@
+"""Exact things first: rows whose column *is* what was typed, and rows that alone hold one of its words."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Any
+
+from ..config import EXACT_CANDIDATES
+from ..laws.fts_query import ParsedQuery, Term, to_match
+from ..records import IndexRecord, Source
+from ..store import chunks as chunk_store
+from ..store import keyword_index
+from ..store.connection import Connection
+from .lists import Allowed, query_tokens
+
+__all__ = ["exact_rows", "sole_rows"]
+
+
+def exact_rows(connection: Connection, source: Source, index: IndexRecord, typed: str, *, allowed: Allowed) -> set[int]:
+    """Return rows one of whose text columns equals what was typed, but for case, accents and outer punctuation.
+
+    FTS5 finds the rows that hold the words as a phrase; only those are read and compared.
+    """
+    wanted = _plain(typed)
+    if not wanted or index.keyword is None:
+        return set()
+    match = to_match(
+        ParsedQuery(required=((Term(typed.strip(), phrase=True),),), text=typed), tokens=query_tokens(index)
+    )
+    if match is None:
+        return set()
+    found = keyword_index.search(
+        connection, source, index, match, k=EXACT_CANDIDATES, allowed=allowed.sql, params=allowed.params
+    )
+    rows = chunk_store.read_claimed(connection, source, index, [row_id for row_id, _ in found], index.text.columns)
+    return {row_id for row_id, values in rows.items() if any(_equals(value, wanted) for value in values.values())}
+
+
+def _equals(value: Any, wanted: str) -> bool:
+    return (
+        isinstance(value, str | int | float) and len(str(value)) <= 4 * len(wanted) + 8 and _plain(str(value)) == wanted
+    )
+
+
+def _plain(text: str) -> str:
+    """Fold case, accents, inner white space and outer punctuation."""
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    folded = "".join(character for character in decomposed if not unicodedata.combining(character))
+    return " ".join(folded.split()).strip("\"'“”‘’«».,;:!?¡¿ ")
+
+
+def sole_rows(
+    connection: Connection, source: Source, index: IndexRecord, query: ParsedQuery, *, allowed: Allowed
+) -> set[int]:
+    """Return rows that are the only one in the table to hold some word of the query."""
+    tokens = query_tokens(index)
+    sole = set()
+    for term in query.optional:
+        match = to_match(ParsedQuery(required=((term,),), text=term.text), tokens=tokens)
+        if match is None:
+            continue
+        found = keyword_index.search(connection, source, index, match, k=2, allowed=allowed.sql, params=allowed.params)
+        if len(found) == 1:
+            sole.add(found[0][0])
+    return sole

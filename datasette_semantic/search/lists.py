@@ -1,0 +1,149 @@
+"""The two lists: rows by words, rows by nearness. Each is made on its own; neither knows of the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ..config import LIST_DEPTH, VEC_K_MAX
+from ..laws import analysis
+from ..laws.fts_query import ParsedQuery, Tokens, excluded_match, to_match
+from ..laws.quoting import quote
+from ..laws.vectors import FloatVector
+from ..records import IndexRecord, RowFilter, Source
+from ..store import chunks as chunk_store
+from ..store import keyword_index, names, vector_index
+from ..store.connection import Connection
+from ..store.source import conjunction, json_list
+
+__all__ = [
+    "Allowed",
+    "Near",
+    "allowed_rows",
+    "cosines",
+    "excluded_rows",
+    "keyword_list",
+    "query_tokens",
+    "semantic_list",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """The rows that filters leave, as a subquery that yields row_ids."""
+
+    sql: str | None = None
+    """None where every row may be found."""
+    params: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """A row's chunk nearest to the query."""
+
+    row_id: int
+    chunk_id: int
+    distance: float
+    """Cosine distance, 0 to 2."""
+
+
+def allowed_rows(source: Source, index: IndexRecord, filters: Sequence[RowFilter]) -> Allowed:
+    """Turn conditions on the user's table into a subquery over row_ids, for both lists alike."""
+    if not filters:
+        return Allowed()
+    condition, params = conjunction(filters)
+    direct = names.direct_key(source)
+    if direct is not None:
+        return Allowed(f"select {quote(direct)} from {quote(source.table)} where {condition}", params)
+    keys = ", ".join(map(quote, source.key_columns))
+    ours = ", ".join(f"k{n}" for n in range(len(source.key_columns)))
+    return Allowed(
+        f"select row_id from {quote(index.row_table)} where ({ours}) in "
+        f"(select {keys} from {quote(source.table)} where {condition})",
+        params,
+    )
+
+
+def query_tokens(index: IndexRecord) -> Tokens | None:
+    """Return how a query's terms become the tokens of this keyword index; None where FTS5 does that itself."""
+    if index.keyword is None or index.keyword.analyzer is None:
+        return None
+    return partial(analysis.tokens, analyzer=index.keyword.analyzer)
+
+
+def keyword_list(
+    connection: Connection,
+    source: Source,
+    index: IndexRecord,
+    query: ParsedQuery,
+    *,
+    allowed: Allowed,
+    depth: int = LIST_DEPTH,
+) -> list[tuple[int, float]]:
+    """Return up to `depth` rows by words, best first, as (row_id, bm25)."""
+    match = to_match(query, tokens=query_tokens(index))
+    if match is None or index.keyword is None:
+        return []
+    return keyword_index.search(connection, source, index, match, k=depth, allowed=allowed.sql, params=allowed.params)
+
+
+def semantic_list(
+    connection: Connection, index: IndexRecord, vector: FloatVector, *, allowed: Allowed, depth: int = LIST_DEPTH
+) -> list[Near]:
+    """Return up to `depth` rows by nearness, nearest first: for each row its nearest chunk.
+
+    Rows of many chunks share the k of vec0, so k grows until there are rows enough, or no more to be had.
+    """
+    rows, chunks = chunk_store.count(connection, index)
+    k = min(VEC_K_MAX, max(1, depth * -(-chunks // max(rows, 1))))
+    while True:
+        found = vector_index.nearest(connection, index, vector, k=k, allowed=allowed.sql, params=allowed.params)
+        nearest: dict[int, Near] = {}
+        for row_id, chunk_id, distance in found:
+            nearest.setdefault(row_id, Near(row_id, chunk_id, distance))
+        if len(nearest) >= depth or k >= VEC_K_MAX or k >= chunks:
+            return list(nearest.values())[:depth]
+        k = min(VEC_K_MAX, k * 2)
+
+
+def cosines(
+    connection: Connection, index: IndexRecord, vector: FloatVector, row_ids: Sequence[int]
+) -> dict[int, tuple[int, float]]:
+    """Return, for rows that nearness did not find, row_id to (nearest chunk id, cosine), by looking their vectors
+    up."""
+    if not row_ids:
+        return {}
+    stored = chunk_store.chunks_of_rows(connection, index, row_ids)
+    found = vector_index.vectors(connection, index, [chunk.id for chunk in stored])
+    present = [chunk for chunk in stored if chunk.id in found]
+    if not present:
+        return {}
+    values = np.stack([found[chunk.id] for chunk in present]) @ vector
+    best: dict[int, tuple[int, float]] = {}
+    for chunk, value in zip(present, values.tolist(), strict=True):
+        if chunk.row_id not in best or value > best[chunk.row_id][1]:
+            best[chunk.row_id] = (chunk.id, value)
+    return best
+
+
+def excluded_rows(
+    connection: Connection, source: Source, index: IndexRecord, query: ParsedQuery, row_ids: Sequence[int]
+) -> set[int]:
+    """Return those of `row_ids` that hold a word which the query excludes."""
+    match = excluded_match(query, tokens=query_tokens(index))
+    if match is None or index.keyword is None or not row_ids:
+        return set()
+    found = keyword_index.search(
+        connection,
+        source,
+        index,
+        match,
+        k=len(row_ids),
+        allowed="select value from json_each(:semantic_rows)",
+        params={"semantic_rows": json_list(row_ids)},
+    )
+    return {row_id for row_id, _bm25 in found}

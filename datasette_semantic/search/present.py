@@ -1,0 +1,69 @@
+"""Ranked rows become hits: the page's rows are read, and from each its best passage is cut."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ..laws.excerpts import best_passage
+from ..laws.fts_query import ParsedQuery, words
+from ..laws.fusion import Fused
+from ..laws.text import row_text
+from ..records import Cell, Hit, IndexRecord, Passage, SearchRequest, Source, Span
+from ..store import chunks as chunk_store
+from ..store.connection import Connection
+from ..store.source import check_columns
+
+__all__ = ["present"]
+
+
+def present(
+    connection: Connection,
+    source: Source,
+    index: IndexRecord,
+    request: SearchRequest,
+    query: ParsedQuery,
+    page: Sequence[Fused],
+    chunk_ids: Mapping[int, int],
+) -> tuple[Hit, ...]:
+    """Return the hits of one page, in order. Raises NoSuchColumn where `request.columns` names one that is not
+    there."""
+    shown = _shown(source, request)
+    row_ids = [fused.candidate.row_id for fused in page]
+    rows = chunk_store.read_rows_by_id(
+        connection, source, index, row_ids, tuple(dict.fromkeys((*index.text.columns, *shown)))
+    )
+    spans = chunk_store.spans(connection, index, [chunk_ids[row_id] for row_id in row_ids if row_id in chunk_ids])
+    marked = words(query)
+    hits = []
+    for rank, fused in enumerate(page, request.offset + 1):
+        candidate = fused.candidate
+        values = rows.get(candidate.row_id, {})
+        span = spans.get(chunk_ids.get(candidate.row_id, -1))
+        hits.append(
+            Hit(
+                key=candidate.key,
+                score=fused.score,
+                rank=rank,
+                keyword_rank=candidate.keyword_rank,
+                semantic_rank=candidate.semantic_rank,
+                distance=None if candidate.cosine is None else max(0.0, 1.0 - candidate.cosine),
+                passage=_passage(index, values, marked, span),
+                row={column: values.get(column) for column in shown},
+                why=fused.why,
+            )
+        )
+    return tuple(hits)
+
+
+def _shown(source: Source, request: SearchRequest) -> tuple[str, ...]:
+    """The other columns to return: the key leads the record anyway."""
+    wanted = source.column_names if request.columns is None else check_columns(source, request.columns)
+    return tuple(column for column in wanted if column not in source.key_columns)
+
+
+def _passage(index: IndexRecord, values: Mapping[str, Cell], marked: Sequence[str], span: Span | None) -> Passage:
+    """Cut the passage from the row as it is now. A span beyond a text that has shrunk since is passed over."""
+    text = row_text(values, index.text)
+    if span is not None and span.end > len(text):
+        span = None
+    return best_passage(text, marked, span=span)

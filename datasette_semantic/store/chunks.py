@@ -1,0 +1,288 @@
+"""The row and chunk tables: which row holds which vectors, and for which text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..config import CACHE_TABLE, ORPHAN_TABLE, QUEUE_TABLE
+from ..laws.quoting import quote
+from ..laws.vectors import FloatVector, from_blob, to_blob
+from ..records import Cell, IndexRecord, RowKey, Source, Span
+from . import names, vector_index
+from .connection import Connection
+from .source import json_list
+
+__all__ = [
+    "ChunkLine",
+    "RowLine",
+    "StoredChunk",
+    "chunks_of_rows",
+    "clear_hashes",
+    "count",
+    "drop_orphans",
+    "keys_of",
+    "known_vectors",
+    "read_claimed",
+    "read_rows_by_id",
+    "remember",
+    "remove_rows",
+    "replace_rows",
+    "row_hashes",
+    "row_ids_of",
+    "spans",
+]
+
+PURPOSE = "document"
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkLine:
+    """One chunk to be stored: a span of the row's text, the hash of the text that was embedded, its unit vector."""
+
+    start: int
+    end: int
+    hash: bytes
+    vector: FloatVector
+
+
+@dataclass(frozen=True, slots=True)
+class RowLine:
+    """One row to be stored, with its chunks in order."""
+
+    row_id: int
+    hash: bytes
+    chunks: tuple[ChunkLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredChunk:
+    """One chunk as it stands in the file."""
+
+    id: int
+    row_id: int
+    start: int
+    end: int
+
+
+def read_claimed(
+    connection: Connection, source: Source, index: IndexRecord, row_ids: Sequence[int], columns: Sequence[str]
+) -> dict[int, dict[str, Cell]]:
+    """Return the rows, as row_id to column to value, that exist and that the index's `where` picks."""
+    return _read(connection, source, index, row_ids, columns, where=index.text.where)
+
+
+def read_rows_by_id(
+    connection: Connection, source: Source, index: IndexRecord, row_ids: Sequence[int], columns: Sequence[str]
+) -> dict[int, dict[str, Cell]]:
+    """Return the rows that exist, as row_id to column to value."""
+    return _read(connection, source, index, row_ids, columns, where=None)
+
+
+def _read(
+    connection: Connection,
+    source: Source,
+    index: IndexRecord,
+    row_ids: Sequence[int],
+    columns: Sequence[str],
+    *,
+    where: str | None,
+) -> dict[int, dict[str, Cell]]:
+    table = quote(source.table)
+    direct = names.direct_key(source)
+    if direct is not None:
+        fields = ", ".join(map(quote, (direct, *columns)))
+        picked = f" and ({where}\n)" if where else ""
+        sql = f"select {fields} from {table} where {table}.{quote(direct)} in (select value from json_each(?)){picked}"
+    else:
+        # The user's `where` stands in a select of its own, so that its bare column names can mean the user's table
+        # only.
+        keys = ", ".join(map(quote, source.key_columns))
+        owned = ", ".join(f"{table}.{quote(column)}" for column in source.key_columns)
+        fields = ", ".join(f"{table}.{quote(column)}" for column in columns)
+        picked = f" and ({owned}) in (select {keys} from {table} where ({where}\n))" if where else ""
+        link = names.key_match(source, source_alias=table, row_alias="semantic_r", source_first=True)
+        sql = (
+            f"select semantic_r.row_id{', ' if fields else ''}{fields} from {quote(index.row_table)} semantic_r "
+            f"join {table} on {link} "
+            f"where semantic_r.row_id in (select value from json_each(?)){picked}"
+        )
+    rows = connection.execute(sql, (json_list(row_ids),)).fetchall()
+    return {row[0]: dict(zip(columns, tuple(row)[1:], strict=True)) for row in rows}
+
+
+def row_hashes(connection: Connection, index: IndexRecord, row_ids: Sequence[int]) -> dict[int, bytes | None]:
+    """Return the hash of the text last embedded, for the rows that have a line."""
+    rows = connection.execute(
+        f"select row_id, hash from {quote(index.row_table)} where row_id in (select value from json_each(?))",
+        (json_list(row_ids),),
+    )
+    return dict(map(tuple, rows.fetchall()))
+
+
+def known_vectors(connection: Connection, index: IndexRecord, hashes: Sequence[bytes]) -> dict[bytes, FloatVector]:
+    """Return vectors that this index or the cache holds already for texts with these hashes."""
+    wanted = ",".join("?" * len(hashes))
+    if not hashes:
+        return {}
+    rows = connection.execute(
+        f"select hash, min(id) from {quote(index.chunk_table)} where hash in ({wanted}) group by hash", tuple(hashes)
+    ).fetchall()
+    by_id = {id_: value for value, id_ in map(tuple, rows)}
+    found = {by_id[id_]: vector for id_, vector in vector_index.vectors(connection, index, list(by_id)).items()}
+    cached = connection.execute(
+        f"select hash, vector from {CACHE_TABLE} where model = ? and dimensions = ? and purpose = ? and hash in "
+        f"({wanted})",
+        (index.model, index.dimensions, PURPOSE, *hashes),
+    ).fetchall()
+    for value, blob in map(tuple, cached):
+        found[value] = from_blob(blob, dimensions=index.dimensions)[0]
+    return found
+
+
+def remember(connection: Connection, index: IndexRecord, items: Iterable[tuple[bytes, FloatVector]]) -> None:
+    """Keep vectors that were paid for and belong to no row at present, by the hash of their text."""
+    connection.executemany(
+        f"insert into {CACHE_TABLE} (model, dimensions, purpose, hash, vector) values (?, ?, ?, ?, ?) on "
+        "conflict do nothing",
+        ((index.model, index.dimensions, PURPOSE, value, to_blob(vector)) for value, vector in items),
+    )
+
+
+def replace_rows(connection: Connection, index: IndexRecord, rows: Sequence[RowLine], *, keep_replaced: bool) -> None:
+    """Put rows with their chunks and vectors in the place of what was stored for them.
+
+    `keep_replaced` saves the vectors that go in the cache, for models that cost money or time. Run it inside a
+    transaction.
+    """
+    row_ids = json_list([row.row_id for row in rows])
+    old = connection.execute(
+        f"select id, hash from {quote(index.chunk_table)} where row_id in (select value from json_each(?))", (row_ids,)
+    ).fetchall()
+    if old:
+        _remove(connection, index, [tuple(line) for line in old], keep=keep_replaced)
+        connection.execute(
+            f"delete from {quote(index.chunk_table)} where row_id in (select value from json_each(?))", (row_ids,)
+        )
+    connection.executemany(
+        f"insert into {quote(index.row_table)} (row_id, hash) values (?, ?) on conflict (row_id) do update set "
+        "hash = excluded.hash",
+        [(row.row_id, row.hash) for row in rows],
+    )
+    lines = _with_ids(connection, index, rows)
+    connection.executemany(
+        f"insert into {quote(index.chunk_table)} (id, row_id, ordinal, start, end, hash) values (?, ?, ?, ?, ?, ?)",
+        [(id_, row_id, ordinal, chunk.start, chunk.end, chunk.hash) for id_, row_id, ordinal, chunk in lines],
+    )
+    vector_index.insert(connection, index, ((id_, chunk.vector) for id_, _row_id, _ordinal, chunk in lines))
+
+
+def remove_rows(connection: Connection, index: IndexRecord, row_ids: Sequence[int]) -> None:
+    """Forget rows that are gone from the user's table; their vectors become orphans for the next drain."""
+    each = [(row_id,) for row_id in row_ids]
+    chunks = quote(index.chunk_table)
+    connection.executemany(
+        f"insert into {ORPHAN_TABLE} (index_id, id, hash) select {index.id}, id, hash from {chunks} where row_id = ?",
+        each,
+    )
+    connection.executemany(f"delete from {chunks} where row_id = ?", each)
+    connection.executemany(f"delete from {QUEUE_TABLE} where index_id = {index.id} and row_id = ?", each)
+    connection.executemany(f"delete from {quote(index.row_table)} where row_id = ?", each)
+
+
+def clear_hashes(connection: Connection, index: IndexRecord, row_ids: Sequence[int]) -> None:
+    """Note that these rows are not indexed; they keep their row_id, so that they may come back."""
+    connection.executemany(
+        f"update {quote(index.row_table)} set hash = null where row_id = ?", [(row_id,) for row_id in row_ids]
+    )
+
+
+def _with_ids(
+    connection: Connection, index: IndexRecord, rows: Sequence[RowLine]
+) -> list[tuple[int, int, int, ChunkLine]]:
+    """Number the chunks: a whole text under the row's own id, pieces under fresh ones."""
+    if index.chunks.chunker == "none":
+        return [(row.row_id, row.row_id, 0, chunk) for row in rows for chunk in row.chunks]
+    first = vector_index.next_id(connection, index)
+    flat = [(row.row_id, ordinal, chunk) for row in rows for ordinal, chunk in enumerate(row.chunks)]
+    return [(first + n, row_id, ordinal, chunk) for n, (row_id, ordinal, chunk) in enumerate(flat)]
+
+
+def _remove(connection: Connection, index: IndexRecord, lines: Sequence[tuple[int, bytes]], *, keep: bool) -> None:
+    if keep:
+        found = vector_index.vectors(connection, index, [id_ for id_, _ in lines])
+        remember(connection, index, ((value, found[id_]) for id_, value in lines if id_ in found))
+    vector_index.delete(connection, index, (id_ for id_, _ in lines))
+
+
+def drop_orphans(connection: Connection, index: IndexRecord, *, keep: bool, limit: int) -> int:
+    """Take out of vec0 up to `limit` vectors whose row is gone; return how many. Run it inside a transaction."""
+    rows = connection.execute(
+        f"select rowid, id, hash from {ORPHAN_TABLE} where index_id = ? limit ?", (index.id, limit)
+    ).fetchall()
+    lines = [tuple(row) for row in rows]
+    _remove(connection, index, [(id_, value) for _, id_, value in lines], keep=keep)
+    connection.executemany(f"delete from {ORPHAN_TABLE} where rowid = ?", [(rowid,) for rowid, *_ in lines])
+    return len(lines)
+
+
+def chunks_of_rows(connection: Connection, index: IndexRecord, row_ids: Sequence[int]) -> list[StoredChunk]:
+    """Return the chunks of these rows, by row and place."""
+    rows = connection.execute(
+        f"select id, row_id, start, end from {quote(index.chunk_table)} where row_id in (select value from "
+        "json_each(?)) "
+        "order by row_id, ordinal",
+        (json_list(row_ids),),
+    )
+    return [StoredChunk(*row) for row in map(tuple, rows.fetchall())]
+
+
+def spans(connection: Connection, index: IndexRecord, chunk_ids: Sequence[int]) -> dict[int, Span]:
+    """Return chunk id to the span of its row's text."""
+    rows = connection.execute(
+        f"select id, start, end from {quote(index.chunk_table)} where id in (select value from json_each(?))",
+        (json_list(chunk_ids),),
+    )
+    return {id_: Span(start, end) for id_, start, end in map(tuple, rows.fetchall())}
+
+
+def keys_of(connection: Connection, source: Source, index: IndexRecord, row_ids: Sequence[int]) -> dict[int, RowKey]:
+    """Return row_id to row key for the rows that exist in the user's table now."""
+    table = quote(source.table)
+    direct = names.direct_key(source)
+    if direct is not None:
+        sql = f"select {quote(direct)} from {table} where {quote(direct)} in (select value from json_each(?))"
+        return {row[0]: (row[0],) for row in connection.execute(sql, (json_list(row_ids),)).fetchall()}
+    link = names.key_match(source, source_alias="s", row_alias="r", source_first=True)
+    columns = ", ".join(f"s.{quote(column)}" for column in source.key_columns)
+    sql = (
+        f"select r.row_id, {columns} from {quote(index.row_table)} r join {table} s on {link} "
+        "where r.row_id in (select value from json_each(?))"
+    )
+    return {row[0]: tuple(row)[1:] for row in connection.execute(sql, (json_list(row_ids),)).fetchall()}
+
+
+def row_ids_of(connection: Connection, source: Source, index: IndexRecord, keys: Sequence[RowKey]) -> dict[RowKey, int]:
+    """Return row key to row_id for the keys that the index knows."""
+    direct = names.direct_key(source)
+    if direct is not None:
+        wanted: Mapping[Any, RowKey] = {key[0]: key for key in keys}
+        known = connection.execute(
+            f"select row_id from {quote(index.row_table)} where row_id in (select value from json_each(?))",
+            (json_list(list(wanted)),),
+        )
+        return {wanted[row[0]]: row[0] for row in known.fetchall()}
+    condition = " and ".join(f"k{n} = ?" for n in range(len(source.key_columns)))
+    sql = f"select row_id from {quote(index.row_table)} where {condition}"
+    found = ((key, connection.execute(sql, tuple(key)).fetchone()) for key in keys)
+    return {key: row[0] for key, row in found if row is not None}
+
+
+def count(connection: Connection, index: IndexRecord) -> tuple[int, int]:
+    """Return how many rows and how many chunks the index holds."""
+    row = connection.execute(
+        f"select (select count(*) from {quote(index.row_table)} where hash is not null), (select count(*) from "
+        f"{quote(index.chunk_table)})"
+    ).fetchone()
+    return int(row[0]), int(row[1])

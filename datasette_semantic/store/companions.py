@@ -1,0 +1,162 @@
+"""The companion tables of an index: made together, dropped together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from ..config import CACHE_TABLE, CATALOG_TABLE, ORPHAN_TABLE, QUEUE_TABLE, SAMPLE_TABLE, VEC_CHUNK_SIZE
+from ..errors import IndexStateError
+from ..laws.quoting import quote
+from ..records import IndexRecord, Source
+from . import catalog, names
+from .connection import Connection
+from .keyword_index import create_sql, needs_view, view_sql
+from .triggers import trigger_sql
+
+__all__ = ["companion_names", "create", "create_triggers", "drop", "drop_triggers", "has_triggers"]
+
+_SHARED = {
+    QUEUE_TABLE: f"""create table if not exists {QUEUE_TABLE} (
+  index_id integer not null,
+  row_id integer not null,
+  stamp integer not null default 0,
+  claimed_by text,
+  lease_until real,
+  attempts integer not null default 0,
+  error text,
+  primary key (index_id, row_id)
+) without rowid""",
+    ORPHAN_TABLE: f"""create table if not exists {ORPHAN_TABLE} (
+  index_id integer not null,
+  id integer not null,
+  hash blob not null
+)""",
+    CACHE_TABLE: f"""create table if not exists {CACHE_TABLE} (
+  model text not null,
+  dimensions integer not null,
+  purpose text not null,
+  hash blob not null,
+  vector blob not null,
+  primary key (model, dimensions, purpose, hash)
+) without rowid""",
+    SAMPLE_TABLE: f"create table if not exists {SAMPLE_TABLE} (index_id integer primary key, vectors blob not null)",
+}
+"""Tables that all indexes of a file share. `stamp` counts the changes of a row, so that one which comes while the row
+is being embedded is not lost."""
+
+
+def create(connection: Connection, source: Source, record: IndexRecord) -> IndexRecord:
+    """Make the catalog entry, the companion tables and the triggers of a new index; return the record with its id.
+
+    Run it inside a transaction. Raises IndexStateError where a table of that name stands in the way.
+    """
+    _refuse_taken(connection, record)
+    connection.execute(catalog.CREATE_CATALOG)
+    for sql in _SHARED.values():
+        connection.execute(sql)
+    index = _with_id(record, catalog.insert(connection, record))
+    for sql in _own_tables(source, index):
+        connection.execute(sql)
+    create_triggers(connection, source, index)
+    return index
+
+
+def _with_id(record: IndexRecord, id_: int) -> IndexRecord:
+    from dataclasses import replace
+
+    return replace(record, id=id_)
+
+
+def _refuse_taken(connection: Connection, record: IndexRecord) -> None:
+    for name in (record.vec_table, record.row_table, record.chunk_table):
+        if connection.execute("select 1 from sqlite_master where name = ? collate nocase", (name,)).fetchone():
+            raise IndexStateError(f"the file already holds {name!r}, which is not ours; rename it or drop it first")
+
+
+def _own_tables(source: Source, index: IndexRecord) -> Iterator[str]:
+    rows, chunks = quote(index.row_table), quote(index.chunk_table)
+    keys = "".join(f"k{n} {kind}, " for n, kind in enumerate(_key_types(source)))
+    unique = f", unique ({', '.join(f'k{n}' for n in range(len(_key_types(source))))})" if keys else ""
+    yield f"create table {rows} (row_id integer primary key, {keys}keyword integer not null default 0, hash "
+    f"blob{unique})"
+    yield (
+        f"create table {chunks} (id integer primary key, row_id integer not null, ordinal integer not null, "
+        "start integer not null, end integer not null, hash blob not null)"
+    )
+    yield f"create index {quote(index.chunk_table + '_row_id')} on {chunks} (row_id)"
+    yield f"create index {quote(index.chunk_table + '_hash')} on {chunks} (hash)"
+    yield (
+        f"create virtual table {quote(index.vec_table)} using vec0(id integer primary key, cell integer partition key, "
+        f"embedding float[{index.dimensions}], chunk_size={VEC_CHUNK_SIZE})"
+    )
+    spec = index.keyword
+    if spec is not None and spec.owned:
+        if spec.analyzer is None:
+            columns = ", ".join(f"c{n}" for n in range(len(spec.columns)))
+            yield f"create table {quote(names.replaced_table(source.table))} (row_id integer, {columns})"
+            if needs_view(source, spec):
+                yield view_sql(source, index, spec)
+        yield create_sql(source, spec)
+
+
+def _key_types(source: Source) -> tuple[str, ...]:
+    """The declared types of the key columns: with the same affinity on both sides a comparison can use an index."""
+    if names.direct_key(source) is not None:
+        return ()
+    declared = {column.name: column.type for column in source.columns}
+    return tuple(quote(declared[name]) if declared[name] else "" for name in source.key_columns)
+
+
+def create_triggers(connection: Connection, source: Source, index: IndexRecord) -> None:
+    """Make the triggers on the user's table."""
+    for sql in trigger_sql(source, index):
+        connection.execute(sql)
+
+
+def drop_triggers(connection: Connection, table: str) -> None:
+    """Take our triggers off a table; those that are not there are passed over."""
+    for name in names.trigger_names(table):
+        connection.execute(f"drop trigger if exists {quote(name)}")
+
+
+def has_triggers(connection: Connection, source: Source, index: IndexRecord) -> bool:
+    """True where every trigger is in place. A table that was dropped and made again has lost them."""
+    found = connection.execute(
+        "select count(*) from sqlite_master where type = 'trigger' and tbl_name = ? and name like "
+        "'\\_semantic\\_%' escape '\\'",
+        (source.table,),
+    ).fetchone()
+    return int(found[0]) == len(trigger_sql(source, index))
+
+
+def companion_names(index: IndexRecord) -> list[str]:
+    """Return the names of the tables and the view that belong to one index, shadow tables left out."""
+    keyword = [index.keyword.fts_table] if index.keyword is not None and index.keyword.owned else []
+    return [
+        index.vec_table,
+        f"{index.vec_table}_cells",
+        *keyword,
+        index.row_table,
+        index.chunk_table,
+        names.replaced_table(index.table),
+        names.content_view(index.table),
+    ]
+
+
+def drop(connection: Connection, index: IndexRecord) -> None:
+    """Remove an index and, with the last one, the shared tables, so that the schema is as it was before."""
+    drop_triggers(connection, index.table)
+    for name in companion_names(index):
+        found = connection.execute("select type from sqlite_master where name = ?", (name,)).fetchone()
+        if found is not None:
+            connection.execute(f"drop {found[0]} {quote(name)}")
+    catalog.remove(connection, index)
+    for table in (QUEUE_TABLE, ORPHAN_TABLE, SAMPLE_TABLE):
+        connection.execute(f"delete from {table} where index_id = ?", (index.id,))
+    if not catalog.all_indexes(connection):
+        _drop_all(connection, (*_SHARED, CATALOG_TABLE))
+
+
+def _drop_all(connection: Connection, tables: Iterable[str]) -> None:
+    for table in tables:
+        connection.execute(f"drop table if exists {quote(table)}")

@@ -1,0 +1,74 @@
+"""The names of an index's companions, and the SQL that leads from a row's key to its row_id."""
+
+from __future__ import annotations
+
+from ..config import OWN_PREFIX
+from ..laws.quoting import quote
+from ..records import IndexRecord, Source
+
+__all__ = [
+    "chunk_table",
+    "content_view",
+    "direct_key",
+    "key_match",
+    "replaced_table",
+    "row_id_of",
+    "row_table",
+    "trigger_names",
+    "vec_table",
+]
+
+
+def vec_table(table: str) -> str:
+    return f"{table}_vec"
+
+
+def row_table(table: str) -> str:
+    return f"{OWN_PREFIX}rows_{table}"
+
+
+def chunk_table(table: str) -> str:
+    return f"{OWN_PREFIX}chunks_{table}"
+
+
+def content_view(table: str) -> str:
+    """The view that FTS5 reads where the table's own rowid or column names will not do."""
+    return f"{OWN_PREFIX}text_{table}"
+
+
+def replaced_table(table: str) -> str:
+    """Holds, within one statement, the text of a row that INSERT OR REPLACE is about to remove."""
+    return f"{OWN_PREFIX}replaced_{table}"
+
+
+def trigger_names(table: str) -> tuple[str, ...]:
+    return tuple(f"{OWN_PREFIX}{event}_{table}" for event in ("before_insert", "insert", "update", "rekey", "delete"))
+
+
+def direct_key(source: Source) -> str | None:
+    """Return the column that serves as row_id by itself, None where rows need a line in the row table to have one.
+
+    A table without any primary key lends its rowid: VACUUM may renumber it, which the next `embed` notices and repairs.
+    """
+    if source.rowid_key is not None:
+        return source.rowid_key
+    return None if source.declared_key else source.key_columns[0]
+
+
+def key_match(source: Source, *, source_alias: str, row_alias: str, source_first: bool) -> str:
+    """Return SQL joining the source to the row table.
+
+    The left side of a comparison gives the collation, and only an index of that collation can serve: put the side
+    that is to be looked up first.
+    """
+    pairs = [(f"{source_alias}.{quote(column)}", f"{row_alias}.k{n}") for n, column in enumerate(source.key_columns)]
+    return " and ".join(f"{s} = {r}" if source_first else f"{r} = {s}" for s, r in pairs)
+
+
+def row_id_of(source: Source, index: IndexRecord, alias: str) -> str:
+    """Return an SQL expression for the row_id of the row `alias` (`new`, `old`, or a table alias)."""
+    direct = direct_key(source)
+    if direct is not None:
+        return f"{alias}.{quote(direct)}"
+    match = key_match(source, source_alias=alias, row_alias="r", source_first=False)
+    return f"(select r.row_id from {quote(index.row_table)} r where {match})"

@@ -1,0 +1,48 @@
+"""A few vectors of each index, kept to tell whether a distance is unusual for the table."""
+
+from __future__ import annotations
+
+from ..config import SAMPLE_SIZE, SAMPLE_TABLE
+from ..laws.quoting import quote
+from ..laws.vectors import FloatMatrix, from_blob, to_blob
+from ..records import IndexRecord
+from . import vector_index
+from .connection import Connection
+
+__all__ = ["draw", "load", "save"]
+
+
+def draw(connection: Connection, index: IndexRecord, *, size: int = SAMPLE_SIZE) -> FloatMatrix:
+    """Return up to `size` of the index's vectors, evenly spread over the chunk ids, shape (vectors, dimensions).
+
+    The same index gives the same sample; the cost does not grow with the table.
+    """
+    chunks = quote(index.chunk_table)
+    low, high = connection.execute(f"select min(id), max(id) from {chunks}").fetchone()
+    if low is None:
+        return from_blob(b"", dimensions=index.dimensions)
+    step = max(1, (high - low + 1) // size)
+    rows = connection.execute(
+        "with recursive place(n) as (select :low union all select n + :step from place where n + :step <= :high) "
+        f"select distinct (select id from {chunks} where id >= n order by id limit 1) from place limit :size",
+        {"low": low, "high": high, "step": step, "size": size},
+    ).fetchall()
+    found = vector_index.vectors(connection, index, [row[0] for row in rows if row[0] is not None])
+    return from_blob(b"".join(to_blob(vector) for vector in found.values()), dimensions=index.dimensions)
+
+
+def save(connection: Connection, index: IndexRecord, sample: FloatMatrix) -> None:
+    """Keep a sample in the place of the last."""
+    connection.execute(
+        f"insert into {SAMPLE_TABLE} (index_id, vectors) values (?, ?) on conflict (index_id) do update set "
+        "vectors = excluded.vectors",
+        (index.id, sample.tobytes()),
+    )
+
+
+def load(connection: Connection, index: IndexRecord) -> FloatMatrix | None:
+    """Return the kept sample, shape (vectors, dimensions); None where there is none."""
+    row = connection.execute(f"select vectors from {SAMPLE_TABLE} where index_id = ?", (index.id,)).fetchone()
+    if row is None or not row[0]:
+        return None
+    return from_blob(row[0], dimensions=index.dimensions)
