@@ -126,8 +126,8 @@ _MIN_FUNCTION_WORDS: Final = 0.08
 def choose_tokenize(sample_texts: Sequence[str]) -> tuple[str, str | None]:
     """Return FTS5's tokenize string and the analyzer that suit the texts; None where FTS5 reads the columns themselves.
 
-    `sample_texts` are texts of rows from all over the table (its languages may stand one after the other); some hundreds
-    tell enough. Latin text too short to tell is taken for English.
+    `sample_texts` are texts of rows from all over the table (its languages may stand one after the other); some
+    hundreds tell enough. Latin text too short to tell is taken for English.
     """
     texts = [_fold(text) for text in sample_texts]
     letters = Counter({name: _count(run, texts) for name, run in _SCRIPT_RUNS.items()})
