@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -40,8 +40,8 @@ class Embedder(Protocol):
         """Return the unit vector, shape (n,), of a query. Raises ModelError; BadVector for a text without meaning."""
         ...
 
-    def count_tokens(self, text: str) -> int | None:
-        """Return the number of the model's tokens in `text`, None where the model does not say."""
+    def token_counter(self) -> Callable[[str], int] | None:
+        """Return what counts the model's tokens in a text, None where the model does not say."""
         ...
 
 
@@ -63,10 +63,10 @@ class BuiltInEmbedder:
 
         return normalise(load().embed([text])[0])
 
-    def count_tokens(self, text: str) -> int | None:
+    def token_counter(self) -> Callable[[str], int] | None:
         from .weights import load
 
-        return load().count_tokens(text)
+        return load().count_tokens
 
 
 class LlmEmbedder:
@@ -99,7 +99,7 @@ class LlmEmbedder:
         vector: FloatVector = vectors[0]
         return vector
 
-    def count_tokens(self, text: str) -> int | None:
+    def token_counter(self) -> Callable[[str], int] | None:
         return None
 
     def _call(self, texts: Sequence[str]) -> list[list[float]]:

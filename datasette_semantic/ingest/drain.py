@@ -143,7 +143,7 @@ def _prepare(
         text = row_text(values, index.text)
         hash_ = text_hash(text)
         changed = before.get(claim.row_id) != hash_
-        chunks = chunk_text(text, index.chunks, embedder.count_tokens) if changed else ()
+        chunks = chunk_text(text, index.chunks, embedder.token_counter()) if changed else ()
         prepared.append(
             _Prepared(claim, values, hash_, changed, chunks, tuple(text_hash(chunk.text) for chunk in chunks))
         )

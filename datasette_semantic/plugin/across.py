@@ -173,9 +173,7 @@ def _envelope(
     rows = [_record(each, rank) for rank, each in enumerate(shown, first)]
     if query.shape == "array":
         return rows
-    counts = [
-        {"value": found.name, "label": found.name, "count": found.answer.results.total} for found in answers
-    ]
+    counts = [{"value": found.name, "label": found.name, "count": found.answer.results.total} for found in answers]
     return {
         "ok": True,
         "rows": rows,
@@ -183,7 +181,10 @@ def _envelope(
         "truncated": any(found.answer.results.truncated for found in answers),
         "next": None if next_url is None else Place(first - 1 + len(shown)).token(),
         "next_url": next_url,
-        "facet_results": {"results": {"table": {"name": "table", "type": "column", "results": counts}}, "timed_out": []},
+        "facet_results": {
+            "results": {"table": {"name": "table", "type": "column", "results": counts}},
+            "timed_out": [],
+        },
         "query": {"q": query.q, "mode": query.mode, "size": query.size},
         "warnings": list(notices),
     }
@@ -192,7 +193,9 @@ def _envelope(
 def _record(each: Ranked, rank: int) -> dict[str, Any]:
     source = each.found.target.source
     record = each.hit.as_dict(source.key_columns)
-    return {"database": each.found.target.database, "table": source.table} | record | {"score": each.score, "rank": rank}
+    return (
+        {"database": each.found.target.database, "table": source.table} | record | {"score": each.score, "rank": rank}
+    )
 
 
 def _context(
@@ -213,7 +216,9 @@ def _context(
             datasette,
             each.found.target,
             each.hit,
-            replace(query, pairs=(), path=search_path(datasette, each.found.target.database, each.found.target.source.table)),
+            replace(
+                query, pairs=(), path=search_path(datasette, each.found.target.database, each.found.target.source.table)
+            ),
             label=each.found.label,
             rank=rank,
             place=each.found.name if databases is None else each.found.target.source.table,

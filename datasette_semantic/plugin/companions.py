@@ -78,7 +78,9 @@ def _belongs(name: str, record: IndexRecord) -> bool:
 def _read(conn: Any) -> DatabaseView:
     try:
         indexes = tuple(all_indexes(conn))
-        names = [str(name) for (name,) in conn.execute("select name from sqlite_master where type in ('table', 'view')")]
+        names = [
+            str(name) for (name,) in conn.execute("select name from sqlite_master where type in ('table', 'view')")
+        ]
     except sqlite_errors():
         return DatabaseView(looked_at=time.monotonic())
     sources = {index.table: source for index in indexes if (source := _source(conn, index.table)) is not None}

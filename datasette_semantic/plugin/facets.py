@@ -78,7 +78,13 @@ class FacetBlock:
             "hideable": self.remove_url is not None,
             "toggle_url": self.remove_url,
             "results": [
-                {"value": v.value, "label": v.label, "count": v.count, "toggle_url": v.toggle_url, "selected": v.selected}
+                {
+                    "value": v.value,
+                    "label": v.label,
+                    "count": v.count,
+                    "toggle_url": v.toggle_url,
+                    "selected": v.selected,
+                }
                 for v in self.results
             ],
             "truncated": self.truncated,

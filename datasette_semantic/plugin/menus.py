@@ -22,7 +22,9 @@ def table_links(datasette: Any, actor: compat.Actor, database: str, table: str) 
     async def inner() -> list[dict[str, str]]:
         if not await _may_search(datasette, actor, database, table):
             return []
-        return [_link(search_path(datasette, database, table), "Search this table", "By meaning and by words, with facets")]
+        return [
+            _link(search_path(datasette, database, table), "Search this table", "By meaning and by words, with facets")
+        ]
 
     return inner()
 
@@ -37,7 +39,11 @@ def row_links(datasette: Any, actor: compat.Actor, database: str, table: str, ro
         from urllib.parse import urlencode
 
         like = urlencode({"like": key_path(tuple(row[column] for column in source.key_columns))})
-        return [_link(f"{search_path(datasette, database, table)}?{like}", "More like this", "Rows near this one in meaning")]
+        return [
+            _link(
+                f"{search_path(datasette, database, table)}?{like}", "More like this", "Rows near this one in meaning"
+            )
+        ]
 
     return inner()
 

@@ -64,7 +64,9 @@ async def find_target(datasette: Any, database: str, table: str) -> Target:
     for index in view.indexes:
         if index.table == table:
             if table not in view.sources:
-                raise NoSuchTable(f"table {table!r} is gone, or a view now; sqlite-utils drop-embeddings clears its index away")
+                raise NoSuchTable(
+                    f"table {table!r} is gone, or a view now; sqlite-utils drop-embeddings clears its index away"
+                )
             return Target(database, view.sources[table], index)
     raise NoSuchIndex(
         f"table {table!r} cannot be searched by meaning yet. Make its index: sqlite-utils embed {database}.db {table} COLUMN..."
@@ -104,7 +106,9 @@ async def answer(
     results, offset = await in_database(datasette, target.database, run)
     told = (*notices, *(each for each in results.warnings if not notices))
     if target.index.state != "ready":
-        told += ("This index is still being built: rows are missing from the results. Finish it with: sqlite-utils embed.",)
+        told += (
+            "This index is still being built: rows are missing from the results. Finish it with: sqlite-utils embed.",
+        )
     return Answer(results, tuple(dict.fromkeys(told)), offset, time.perf_counter() - started)
 
 
@@ -128,6 +132,7 @@ async def in_database(datasette: Any, database: str, run: Any) -> Any:
 
 async def count_rows(datasette: Any, target: Target, filters: Sequence[RowFilter]) -> int:
     """Return how many rows of the table pass the filters."""
+
     def run(conn: Any) -> int:
         for each in filters:
             check_filter(conn, target.source, each)

@@ -1,15 +1,15 @@
 """The plugin's configuration: plain JSON from the site, checked once, then typed.
 
-    plugins:
-      datasette-semantic:           # instance, database or table level; the nearer wins key by key
-        mode: hybrid                # what the page starts with: hybrid, semantic or keyword
-        columns: [year, genres]     # shown on a result besides its label and passage
-        label: title                # the column that names a row
-        facets: [decade, {array: genres}]   # as in Datasette's own table configuration
-        weights: {keyword: 0.5, semantic: 0.5, fusion: score}
-        size: 20                    # results per page
-        table_weight: 1.0           # how much a table says in a ranking across tables; 0 leaves it out
-        sql_models: [wordllama]     # models that SQL functions may call
+plugins:
+  datasette-semantic:           # instance, database or table level; the nearer wins key by key
+    mode: hybrid                # what the page starts with: hybrid, semantic or keyword
+    columns: [year, genres]     # shown on a result besides its label and passage
+    label: title                # the column that names a row
+    facets: [decade, {array: genres}]   # as in Datasette's own table configuration
+    weights: {keyword: 0.5, semantic: 0.5, fusion: score}
+    size: 20                    # results per page
+    table_weight: 1.0           # how much a table says in a ranking across tables; 0 leaves it out
+    sql_models: [wordllama]     # models that SQL functions may call
 """
 
 from __future__ import annotations

@@ -334,9 +334,7 @@ async def _examples(datasette: Any, asked: Asked) -> tuple[page.Link, ...]:
         return list(dict.fromkeys(found))
 
     rows = await in_database(datasette, asked.target.database, run)
-    return tuple(
-        page.Link(str(row[-1])[:80], asked.query.link(replace={"like": key_path(row[:-1])})) for row in rows
-    )
+    return tuple(page.Link(str(row[-1])[:80], asked.query.link(replace={"like": key_path(row[:-1])})) for row in rows)
 
 
 def modes_of(query: QueryString) -> tuple[page.Choice, ...]:
@@ -357,9 +355,7 @@ def _hidden_fields(query: QueryString) -> tuple[tuple[str, str], ...]:
 def _filter_pairs(query: QueryString) -> list[tuple[str, str]]:
     """Return the arguments that are filters, as they were written."""
     keys = {key for key, _value in query.filters}
-    return [
-        (key, value) for key, value in query.pairs if key == "_where" or key in keys or f"{key}__exact" in keys
-    ]
+    return [(key, value) for key, value in query.pairs if key == "_where" or key in keys or f"{key}__exact" in keys]
 
 
 # --- other places ----------------------------------------------------------------------------------------------------

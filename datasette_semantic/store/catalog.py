@@ -40,8 +40,10 @@ CREATE_CATALOG = f"""create table if not exists {CATALOG_TABLE} (
   created text not null default (datetime('now'))
 )"""
 
-_FIELDS = "id, table_name, text_spec, chunk_spec, keyword_spec, model, dimensions, vec_table, chunk_table, "
-"row_table, state, settings"
+_FIELDS = (
+    "id, table_name, text_spec, chunk_spec, keyword_spec, model, dimensions, vec_table, chunk_table, row_table, state, "
+    "settings"
+)
 
 
 def exists(connection: Connection) -> bool:
