@@ -16,6 +16,10 @@ MAX_LIMIT: Final = 1_000
 LIST_DEPTH: Final = 1_000
 """How many rows each list gives to the fusion. Facets and totals count over this set."""
 
+LOOKUP_DEPTH: Final = 200
+"""How many of the best rows by words get their cosine looked up where the semantic list does not hold them. Rows
+further down keep the semantic value of an ordinary row: they are too far from the top for it to matter."""
+
 VEC_K_MAX: Final = 4_096
 """sqlite-vec refuses a larger k."""
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from ..config import LIST_DEPTH
+from ..config import LIST_DEPTH, LOOKUP_DEPTH
 from ..errors import NoSuchRow
 from ..laws.fts_query import ParsedQuery, parse
 from ..laws.fusion import Candidate, Fused, Moments, fuse, rank_one_list
@@ -142,14 +142,15 @@ def _candidates(
     cosine = {each.row_id: 1.0 - each.distance for each in near}
     chunk_ids = {each.row_id: each.chunk_id for each in near}
     if vector is not None and request.mode == "hybrid":
-        looked_up = lists.cosines(connection, index, vector, [row_id for row_id in bm25 if row_id not in cosine])
+        unknown = [row_id for row_id, _ in words[:LOOKUP_DEPTH] if row_id not in cosine]
+        looked_up = lists.cosines(connection, index, vector, unknown)
         cosine |= {row_id: value for row_id, (_, value) in looked_up.items()}
         chunk_ids |= {row_id: chunk_id for row_id, (chunk_id, _) in looked_up.items()}
     exact: set[int] = set()
     sole: set[int] = set()
     if request.mode == "hybrid" and words:
         exact = lanes.exact_rows(connection, source, index, request.query, allowed=allowed)
-        sole = lanes.sole_rows(connection, source, index, query, allowed=allowed)
+        sole = lanes.sole_rows(connection, source, index, query)
     candidates = [
         Candidate(
             row_id=row_id,

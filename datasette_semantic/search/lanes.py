@@ -49,9 +49,7 @@ def _plain(text: str) -> str:
     return " ".join(folded.split()).strip("\"'“”‘’«».,;:!?¡¿ ")
 
 
-def sole_rows(
-    connection: Connection, source: Source, index: IndexRecord, query: ParsedQuery, *, allowed: Allowed
-) -> set[int]:
+def sole_rows(connection: Connection, source: Source, index: IndexRecord, query: ParsedQuery) -> set[int]:
     """Return rows that are the only one in the table to hold some word of the query."""
     tokens = query_tokens(index)
     sole = set()
@@ -59,7 +57,7 @@ def sole_rows(
         match = to_match(ParsedQuery(required=((term,),), text=term.text), tokens=tokens)
         if match is None:
             continue
-        found = keyword_index.search(connection, source, index, match, k=2, allowed=allowed.sql, params=allowed.params)
+        found = keyword_index.matching(connection, source, index, match, limit=2)
         if len(found) == 1:
-            sole.add(found[0][0])
+            sole.add(found[0])
     return sole

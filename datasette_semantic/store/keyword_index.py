@@ -19,6 +19,7 @@ __all__ = [
     "existing_fts",
     "free_name",
     "needs_view",
+    "matching",
     "search",
     "view_sql",
 ]
@@ -189,6 +190,24 @@ def clear(connection: Connection, index: IndexRecord) -> None:
         f"insert into {fts} ({fts}) values ('delete-all')" if spec.analyzer is None else f"delete from {fts}"
     )
     connection.execute(f"update {quote(index.row_table)} set keyword = 0")
+
+
+def matching(connection: Connection, source: Source, index: IndexRecord, match: str, *, limit: int) -> list[int]:
+    """Return the row_ids of up to `limit` rows that match, in no order of merit: FTS5 stops as soon as it has them."""
+    spec = index.keyword
+    if spec is None:
+        return []
+    fts = quote(spec.fts_table)
+    found = f"select rowid as fts_rowid from {fts} where {fts} match :match limit :limit"
+    if spec.owned or names.direct_key(source) is not None:
+        sql = found
+    else:
+        link = names.key_match(source, source_alias="s", row_alias="r", source_first=False)
+        sql = (
+            f"select r.row_id from ({found}) f join {quote(source.table)} s on s._rowid_ = f.fts_rowid "
+            f"join {quote(index.row_table)} r on {link}"
+        )
+    return [row[0] for row in connection.execute(sql, {"match": match, "limit": limit}).fetchall()]
 
 
 def search(
