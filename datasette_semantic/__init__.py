@@ -10,6 +10,7 @@ The door. It declares Datasette's hooks and opens a floor only when a hook is ca
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -23,16 +24,17 @@ hookimpl = pluggy.HookimplMarker("datasette")
 """Datasette's own marker, made here because importing it would import all of Datasette."""
 
 
-def prepare_connection(conn: Any) -> None:
+def prepare_connection(conn: Any, *, allow_models: Collection[str] = ()) -> None:
     """Load sqlite-vec and register our SQL functions on any SQLite connection; doing it twice is harmless.
 
+    `allow_models` are the models that SQL functions may call although they may reach the network.
     Raises ExtensionMissing, with the cure, where this SQLite cannot load extensions; the functions are registered
     all the same, because search by words needs no extension.
     """
     from .sql_functions import register
     from .store.connection import prepare
 
-    register(conn)
+    register(conn, allow_models=allow_models)
     prepare(conn)
 
 

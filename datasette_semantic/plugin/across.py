@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 from datasette import Forbidden, Response
 
+from ..config import DEFAULT_MODEL
 from ..errors import BadOption, SemanticError
 from ..records import Hit
 from . import compat, page
@@ -103,10 +105,9 @@ async def _targets(datasette: Any, actor: compat.Actor, databases: Sequence[str]
     targets = []
     for database in names:
         for index in await visible_indexes(datasette, actor, database):
-            try:
+            # A table that is gone while its index is not says so on its own page.
+            with suppress(SemanticError):
                 targets.append(await find_target(datasette, database, index.table))
-            except SemanticError:
-                continue  # the table is gone and its index is not: its own page says so
     return targets
 
 
@@ -160,6 +161,15 @@ def _path(datasette: Any, databases: Sequence[str] | None, format_: str) -> str:
     return f"{base}-/hybrid-search{'' if format_ == 'html' else f'.{format_}'}"
 
 
+def _toggled(query: QueryString, table: str, chosen: set[str]) -> str:
+    pair = ("table", table)
+    return query.link(remove=[pair]) if table in chosen else query.link(add=[pair])
+
+
+def _own_path(datasette: Any, target: Target) -> str:
+    return search_path(datasette, target.database, target.source.table)
+
+
 def _envelope(
     query: QueryString,
     shown: Sequence[Ranked],
@@ -193,9 +203,8 @@ def _envelope(
 def _record(each: Ranked, rank: int) -> dict[str, Any]:
     source = each.found.target.source
     record = each.hit.as_dict(source.key_columns)
-    return (
-        {"database": each.found.target.database, "table": source.table} | record | {"score": each.score, "rank": rank}
-    )
+    where = {"database": each.found.target.database, "table": source.table}
+    return where | record | {"score": each.score, "rank": rank}
 
 
 def _context(
@@ -216,9 +225,7 @@ def _context(
             datasette,
             each.found.target,
             each.hit,
-            replace(
-                query, pairs=(), path=search_path(datasette, each.found.target.database, each.found.target.source.table)
-            ),
+            replace(query, pairs=(), path=_own_path(datasette, each.found.target)),
             label=each.found.label,
             rank=rank,
             place=each.found.name if databases is None else each.found.target.source.table,
@@ -226,15 +233,13 @@ def _context(
         for rank, each in enumerate(shown, offset + 1)
     ]
     tables = [
-        {
-            "name": found.name if databases is None else found.target.source.table,
-            "count": found.answer.results.total,
-            "selected": found.name in chosen,
-            "url": query.link(remove=[("table", found.name)])
-            if found.name in chosen
-            else query.link(add=[("table", found.name)]),
-            "only_url": search_path(datasette, found.target.database, found.target.source.table),
-        }
+        page.TableCount(
+            name=found.name if databases is None else found.target.source.table,
+            count=found.answer.results.total,
+            selected=found.name in chosen,
+            url=_toggled(query, found.name, chosen),
+            only_url=_own_path(datasette, found.target),
+        )
         for found in answers
     ]
     before = max(0, offset - max(1, query.size))
@@ -248,17 +253,18 @@ def _context(
         q=query.q,
         modes=modes_of(query),
         hidden_fields=tuple(pair for pair in query.pairs if pair[0] in ("table", "_size")),
+        live=all(target.index.model == DEFAULT_MODEL for target in targets),
         searching=bool(query.q.strip()),
         cards=tuple(cards),
         total=total,
         first=offset + 1,
         milliseconds=max([1, *(round(found.answer.seconds * 1_000) for found in answers)]),
         notices=notices,
-        tables=tuple(page.TableCount(**each) for each in tables),
+        tables=tuple(tables),
         places=tuple(
             page.Link(
                 target.source.table if databases else f"{target.database}/{target.source.table}",
-                search_path(datasette, target.database, target.source.table),
+                _own_path(datasette, target),
             )
             for target in targets
         ),

@@ -26,20 +26,20 @@ _FRESH_SECONDS = 1.0
 async def look_at(datasette: Any, database: str) -> DatabaseView:
     """Return what a database holds of ours, at most a second old."""
     views = state_of(datasette).databases
-    view = views.get(database)
-    if view is not None and time.monotonic() - view.looked_at < _FRESH_SECONDS:
-        return view
-    view = await datasette.get_database(database).execute_fn(_read)
+    kept = views.get(database)
+    if kept is not None and time.monotonic() - kept.looked_at < _FRESH_SECONDS:
+        return kept
+    view: DatabaseView = await datasette.get_database(database).execute_fn(_read)
     views[database] = view
     compat.hide_tables(datasette, database, view.companions)
     return view
 
 
 def companions_of(indexes: Iterable[IndexRecord], names: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Return each table or view of ours among `names` with the source tables it tells about; none for "nobody's business".
+    """Return each table or view of ours among `names` with the source tables it tells about.
 
-    The catalog and the queue tell about every indexed table, and so, to be safe, does whatever bears our prefix and belongs
-    to no known index. The view from which FTS5 reads a table's text is of no use to anybody on a page.
+    The catalog and the queue tell about every indexed table, and so, to be safe, does whatever bears our prefix and
+    belongs to no known index. The view from which FTS5 reads a table's text is nobody's business: it gets no source.
     """
     records = tuple(indexes)
     everything = tuple(dict.fromkeys(record.table for record in records))

@@ -111,7 +111,7 @@ async def _chain_allows(datasette: Any, actor: Actor, chain: Sequence[Any]) -> b
 
 
 def plugin_settings(datasette: Any, database: str | None = None, table: str | None = None) -> dict[str, Any]:
-    """Return the plugin's configuration for a table: instance, database and table level, the nearer winning key by key."""
+    """Return the plugin's configuration for a table: instance, database and table level, the nearer key winning."""
     levels: list[dict[str, str]] = [{}]
     if database is not None:
         levels.append({"database": database})
@@ -136,7 +136,7 @@ def hide_tables(datasette: Any, database: str, tables: Iterable[str]) -> None:
     """Keep tables off the database page where that is a matter of configuration; 0.65 asks `get_metadata` instead."""
     if not _cascades(datasette):
         return
-    # 1.0 hides names with a leading underscore and shadow tables by itself, but knows no other way to hide `articles_vec`.
+    # 1.0 hides a leading underscore and shadow tables by itself, but knows no other way to hide `articles_vec`.
     settings = datasette.config.setdefault("databases", {}).setdefault(database, {}).setdefault("tables", {})
     for table in tables:
         settings.setdefault(table, {}).setdefault("hidden", True)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import ExtensionMissing
+from .settings import settings_for
 from .state import state_of
 
 __all__ = ["missing_extension", "prepare_quietly"]
@@ -14,13 +15,13 @@ __all__ = ["missing_extension", "prepare_quietly"]
 _INTERNAL = frozenset({"_internal", "__INTERNAL__"})
 
 
-def prepare_quietly(datasette: Any, database: str, conn: Any, prepare: Callable[[Any], None]) -> None:
+def prepare_quietly(datasette: Any, database: str, conn: Any, prepare: Callable[..., None]) -> None:
     """Prepare a connection that Datasette has opened. Never raises: an exception here would stop the server."""
     if database in _INTERNAL:
         return
     reasons = state_of(datasette).missing_extension
     try:
-        prepare(conn)
+        prepare(conn, allow_models=settings_for(datasette, database).sql_models)
     except ExtensionMissing as error:
         reasons[database] = str(error)
     except Exception as error:  # noqa: BLE001 - whatever it is, the rest of the site must still be served

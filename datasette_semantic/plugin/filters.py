@@ -78,8 +78,7 @@ def _active(query: QueryString, columns: Sequence[str]) -> tuple[ActiveFilter, .
     for key, value in query.filters:
         text = Filters([(key, value)]).human_description_en().removeprefix("where ")
         active.append(ActiveFilter(text, query.link(remove=[written.get((key, value), (key, value))])))
-    for where in query.wheres:
-        active.append(ActiveFilter(where, query.link(remove=[("_where", where)])))
+    active += [ActiveFilter(where, query.link(remove=[("_where", where)])) for where in query.wheres]
     return tuple(active)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Coroutine
 from typing import Any
+from urllib.parse import urlencode
 
 from . import compat
 from .companions import look_at
@@ -22,9 +23,8 @@ def table_links(datasette: Any, actor: compat.Actor, database: str, table: str) 
     async def inner() -> list[dict[str, str]]:
         if not await _may_search(datasette, actor, database, table):
             return []
-        return [
-            _link(search_path(datasette, database, table), "Search this table", "By meaning and by words, with facets")
-        ]
+        url = search_path(datasette, database, table)
+        return [_link(url, "Search this table", "By meaning and by words, with facets")]
 
     return inner()
 
@@ -36,8 +36,6 @@ def row_links(datasette: Any, actor: compat.Actor, database: str, table: str, ro
         if not await _may_search(datasette, actor, database, table):
             return []
         source = (await look_at(datasette, database)).sources[table]
-        from urllib.parse import urlencode
-
         like = urlencode({"like": key_path(tuple(row[column] for column in source.key_columns))})
         return [
             _link(

@@ -132,6 +132,8 @@ class SearchPage:
     modes: tuple[Choice, ...]
     hidden_fields: tuple[Pair, ...]
     """What the form must carry along: facets, filters, sort, size."""
+    live: bool
+    """True where searching while one types costs nothing."""
     searching: bool
     """False before anything has been asked."""
     like: Link | None
@@ -203,6 +205,7 @@ class AcrossPage:
     q: str
     modes: tuple[Choice, ...]
     hidden_fields: tuple[Pair, ...]
+    live: bool
     searching: bool
     cards: tuple[Card, ...]
     total: int

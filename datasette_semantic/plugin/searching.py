@@ -11,7 +11,7 @@ from typing import Any
 from datasette.utils import sqlite_timelimit
 
 from ..embedding.models import embedder
-from ..errors import BadVector, DatabaseProblem, ModelError, NoSuchIndex, NoSuchTable
+from ..errors import BadFilter, BadVector, DatabaseProblem, ModelError, NoSuchIndex, NoSuchTable
 from ..laws.quoting import quote
 from ..records import IndexRecord, ListWeights, RowFilter, RowKey, SearchRequest, SearchResults, Source
 from ..search.engine import search
@@ -64,13 +64,10 @@ async def find_target(datasette: Any, database: str, table: str) -> Target:
     for index in view.indexes:
         if index.table == table:
             if table not in view.sources:
-                raise NoSuchTable(
-                    f"table {table!r} is gone, or a view now; sqlite-utils drop-embeddings clears its index away"
-                )
+                raise NoSuchTable(f"table {table!r} is gone; clear its index away: sqlite-utils drop-embeddings")
             return Target(database, view.sources[table], index)
-    raise NoSuchIndex(
-        f"table {table!r} cannot be searched by meaning yet. Make its index: sqlite-utils embed {database}.db {table} COLUMN..."
-    )
+    command = f"sqlite-utils embed {database}.db {table} COLUMN..."
+    raise NoSuchIndex(f"table {table!r} cannot be searched by meaning yet. Make its index: {command}")
 
 
 async def answer(
@@ -100,15 +97,15 @@ async def answer(
     )
 
     def run(conn: Any) -> tuple[SearchResults, int]:
+        for each in filters:
+            check_filter(conn, target.source, each)
         like = None if query.like is None else parse_key(conn, target.source, key_parts(query.like))
         return _search_from(conn, target.index, replace(request, like=like), vector, query.place)
 
     results, offset = await in_database(datasette, target.database, run)
     told = (*notices, *(each for each in results.warnings if not notices))
     if target.index.state != "ready":
-        told += (
-            "This index is still being built: rows are missing from the results. Finish it with: sqlite-utils embed.",
-        )
+        told += ("This index is still being built, so rows are missing here. Finish it with: sqlite-utils embed.",)
     return Answer(results, tuple(dict.fromkeys(told)), offset, time.perf_counter() - started)
 
 
@@ -122,11 +119,13 @@ async def in_database(datasette: Any, database: str, run: Any) -> Any:
 
     try:
         return await datasette.get_database(database).execute_fn(timed)
-    except (DatabaseProblem, *sqlite_errors()) as error:
+    except sqlite_errors() as error:
         if "interrupted" in str(error):
             raise DatabaseProblem(
                 f"the search took longer than {limit} ms; narrow it with a filter, or raise sql_time_limit_ms"
             ) from error
+        if "malformed JSON" in str(error):
+            raise BadFilter("a filter looks into arrays, and some row holds no JSON array in that column") from error
         raise DatabaseProblem(str(error)) from error
 
 
@@ -147,7 +146,7 @@ async def count_rows(datasette: Any, target: Target, filters: Sequence[RowFilter
 
 
 async def query_vector(datasette: Any, index: IndexRecord, text: str) -> Any:
-    """Return the unit vector of a query, shape (dimensions,). Raises ModelError; BadVector for a text without meaning."""
+    """Return the unit vector of a query, shape (dimensions,). Raises ModelError; BadVector for an empty meaning."""
     state = state_of(datasette)
     known = state.query_vectors.get((index.model, text))
     if known is not None:

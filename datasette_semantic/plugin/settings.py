@@ -54,7 +54,8 @@ def parse(found: Mapping[str, Any]) -> Settings:
         raise BadOption(
             f"datasette-semantic: unknown setting {', '.join(unknown)}; there are {', '.join(sorted(_CHECKS))}"
         )
-    return Settings(**{key: _CHECKS[key](key, value) for key, value in found.items()})
+    checked: dict[str, Any] = {key: _CHECKS[key](key, value) for key, value in found.items()}
+    return Settings(**checked)
 
 
 def check_all(datasette: Any) -> None:

@@ -1,18 +1,21 @@
-"""`?_semantic=words` on Datasette's own table page: the bridge to its facets, its CSV, its map and chart plugins.
+"""`?_semantic=words` on Datasette's own table page: the bridge to its facets, its CSV, its map plugins.
 
-Datasette's page cannot order by relevance, so this narrows it to the best matches. The page's own filters on columns take
-part before ranking: narrowing by one never leaves fewer rows than there are.
+Datasette's page cannot order by relevance, so this narrows it to the best matches. The page's own filters on columns
+take part before ranking: narrowing by one never leaves fewer rows than there are.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 from datasette.filters import FilterArguments
 from datasette.views.base import DatasetteError
 
+from ..config import MAX_QUERY_CHARS
 from ..errors import SemanticError
 from ..records import MODES
 from .facets import rows_condition
@@ -48,8 +51,6 @@ async def _narrowed(datasette: Any, request: Any, database: str, table: str, wor
 
 
 async def _search(datasette: Any, request: Any, target: Target, words: str) -> Answer:
-    from dataclasses import replace
-
     database, table, columns = target.database, target.source.table, target.source.column_names
     settings = settings_for(datasette, database, table)
     query = read(_without_paging(request), path="", mode=settings.mode, columns=columns)
@@ -57,14 +58,12 @@ async def _search(datasette: Any, request: Any, target: Target, words: str) -> A
     if mode not in MODES:
         raise DatasetteError(f"_semantic_mode is one of {', '.join(MODES)}, not {mode!r}", status=400)
     filters, _active = read_filters(replace(query, wheres=()), table=table, columns=columns, wheres_allowed=False)
-    wanted = replace(query, q=words[:4_000].replace("\x00", " "), mode=mode, like=None, size=1)
+    wanted = replace(query, q=words[:MAX_QUERY_CHARS].replace("\x00", " "), mode=mode, like=None, size=1)
     return await answer(datasette, target, wanted, filters=filters, columns=(), weights=settings.weights)
 
 
 def _without_paging(request: Any) -> str:
     """Return the table page's query string without what means something else to the search page."""
-    from urllib.parse import parse_qsl, urlencode
-
     pairs = parse_qsl(request.query_string, keep_blank_values=True)
     return urlencode([(key, value) for key, value in pairs if not key.startswith("_") or "__" in key[1:]])
 

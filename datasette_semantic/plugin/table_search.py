@@ -12,7 +12,7 @@ from datasette import Forbidden, NotFound, Response
 from datasette.utils.asgi import AsgiStream
 from datasette.version import __version__ as datasette_version
 
-from ..config import MAX_LIMIT
+from ..config import DEFAULT_MODEL, MAX_LIMIT
 from ..errors import BadOption
 from ..laws.quoting import quote
 from ..records import Hit, RowFilter, RowKey
@@ -46,7 +46,10 @@ class Asked:
 
 
 async def respond(datasette: Any, request: Any, database: str, table: str, format_: str) -> Any:
-    """Answer a request. Raises Forbidden, NotFound or SemanticError; nothing is searched before the permission is clear."""
+    """Answer a request; nothing is searched before the permission is clear.
+
+    Raises Forbidden, NotFound or SemanticError.
+    """
     asked = await _ask(datasette, request, database, table, format_)
     if format_ == "csv":
         return await _csv(datasette, asked)
@@ -216,6 +219,7 @@ async def _page(
         q=query.q,
         modes=modes_of(query),
         hidden_fields=_hidden_fields(query),
+        live=target.index.model == DEFAULT_MODEL,
         searching=found is not None,
         like=await _like(datasette, asked, table_url),
         cards=cards,
@@ -383,13 +387,13 @@ def _next_url(datasette: Any, request: Any, query: QueryString, found: Answer | 
 
 def _table_page_url(query: QueryString, table_url: str) -> str:
     """Return Datasette's own table page, narrowed to the matches, with the same filters and facets."""
-    gone = {key: None for key in ("q", "mode", "like", "weak", "_size", "_sort", "_sort_desc", "_next")}
-    replace: dict[str, str | None] = dict(gone)
+    ours = ("q", "mode", "like", "weak", "_size", "_sort", "_sort_desc")
+    changed: dict[str, str | None] = dict.fromkeys(ours)
     if query.q.strip() and query.like is None:
-        replace["_semantic"] = query.q
+        changed["_semantic"] = query.q
         if query.mode != "hybrid":
-            replace["_semantic_mode"] = query.mode
-    return query.link(path=table_url, replace=replace)
+            changed["_semantic_mode"] = query.mode
+    return query.link(path=table_url, replace=changed)
 
 
 async def _csv(datasette: Any, asked: Asked) -> Any:
