@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import os
-import sqlite3
 import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlite_utils.utils import sqlite3
 
 # Before llm is imported: nobody's keys, aliases or default model may have a say in the tests.
 os.environ["LLM_USER_PATH"] = tempfile.mkdtemp(prefix="llm-")
@@ -37,11 +37,11 @@ def pytest_report_header() -> list[str]:
 
 ARTICLES: list[dict[str, Any]] = [
     {"id": 1, "title": "Robots", "body": "A robot learns to love its maker", "year": 1999, "topic": "machines"},
-    {"id": 2, "title": "Gardens", "body": "Roses, tulips and the patience of gardeners", "year": 2004, "topic": "plants"},
-    {"id": 3, "title": "Harbours", "body": "Ships come home at night, lamps along the quay", "year": 2004, "topic": "sea"},
-    {"id": 4, "title": "Engines", "body": "How steam moved the machines of a century", "year": 2011, "topic": "machines"},
+    {"id": 2, "title": "Gardens", "body": "Roses, and the patience of gardeners", "year": 2004, "topic": "plants"},
+    {"id": 3, "title": "Harbours", "body": "Ships come home, lamps along the quay", "year": 2004, "topic": "sea"},
+    {"id": 4, "title": "Engines", "body": "How steam moved the machines", "year": 2011, "topic": "machines"},
     {"id": 5, "title": "Orchards", "body": "Apple trees, pruning, and a late frost", "year": 2019, "topic": "plants"},
-    {"id": 6, "title": "Lighthouses", "body": "A keeper writes letters to ships that pass", "year": 2019, "topic": "sea"},
+    {"id": 6, "title": "Lighthouses", "body": "A keeper writes to ships that pass", "year": 2019, "topic": "sea"},
 ]
 
 
@@ -51,7 +51,9 @@ def articles(tmp_path: Path) -> Path:
     path = tmp_path / "articles.db"
     database = sqlite3.connect(path)
     with database:
-        database.execute("create table articles (id integer primary key, title text, body text, year integer, topic text)")
+        database.execute(
+            "create table articles (id integer primary key, title text, body text, year integer, topic text)"
+        )
         database.executemany("insert into articles values (:id, :title, :body, :year, :topic)", ARTICLES)
     database.close()
     return path

@@ -28,7 +28,7 @@ def test_every_command_and_option_is_in_the_readme() -> None:
                 assert name in text, f"{command.name} {name}"
 
 
-@pytest.mark.parametrize("page", sorted(ROOT.glob("docs/*.md")) + [README], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [*sorted(ROOT.glob("docs/*.md")), README], ids=lambda page: page.name)
 def test_links_within_the_repository_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text())
     missing = [link for link in links if not (page.parent / link).exists()]
@@ -36,4 +36,4 @@ def test_links_within_the_repository_lead_somewhere(page: Path) -> None:
 
 
 def ours(commands: dict) -> list:
-    return [command for command in commands.values() if (command.callback.__module__ or "").startswith("datasette_semantic")]
+    return [each for each in commands.values() if each.callback.__module__.startswith("datasette_semantic.")]

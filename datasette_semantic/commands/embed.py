@@ -85,10 +85,10 @@ def _chosen(path: str, table: str | None, columns: tuple[str, ...], choices: dic
     """Return the indexes to bring up to date, the named one made where need be."""
     from ..api import SemanticIndex, indexes
 
-    if table and (columns or choices["template"]):
+    if table is not None and (columns or choices["template"] is not None):
         return [SemanticIndex.create(path, table, columns, **choices)]
     _refuse_choices()
-    if table:
+    if table is not None:
         return [SemanticIndex(path, table)]
     found = indexes(path)
     if not found:
@@ -122,10 +122,12 @@ def _updated(index: SemanticIndex, progress: Any) -> UpdateReport:
 def _told(report: UpdateReport) -> str:
     """Return the closing line."""
     counts = {
-        "embedded": report.embedded,
+        "texts embedded": report.embedded,
         "reused": report.reused,
-        "deleted": report.deleted,
-        "failed": report.failed,
+        "rows deleted": report.deleted,
+        "rows without a vector": report.failed,
     }
     done = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count) or "nothing changed"
+    if not report.rows and not report.deleted:
+        return f"{report.table}: nothing changed ({report.seconds:.1f} s)"
     return f"{report.table}: {report.rows:,} rows looked at, {done} in {report.seconds:.1f} s"

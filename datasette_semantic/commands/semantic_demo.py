@@ -84,14 +84,15 @@ def _fill(database: Database, name: str, documented: list[Docstring], *, replace
     with database.atomic():
         if table.exists():
             _may_replace(name, list(table.columns_dict), ["id", *columns], replace=replace)
-            # Row by row, not `drop table`: an index of it hears of the change and stays.
-            table.delete_where()
+            # Row by row, not `drop table`: an index of it hears of each change and stays.
+            table.delete_where("id > ?", [len(documented)])
         else:
             table.create({"id": int, **dict.fromkeys(columns, str)}, pk="id")
-        table.insert_all(
+        rows = (
             {"id": number, **dict(zip(columns, astuple(docstring), strict=True))}
             for number, docstring in enumerate(documented, start=1)
         )
+        table.upsert_all(rows, pk="id")
 
 
 def _may_replace(name: str, found: list[str], expected: list[str], *, replace: bool) -> None:

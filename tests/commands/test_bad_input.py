@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from sqlite_utils.utils import sqlite3
 
 
 @pytest.fixture
@@ -42,6 +42,9 @@ EVERY_COMMAND = [
     ("drop-embeddings", ["articles"]),
 ]
 every_command = pytest.mark.parametrize(("command", "arguments"), EVERY_COMMAND)
+
+
+# Two SQLite libraries in one process do not see each other's locks: the tests use the one that the commands use.
 
 
 # --- the file --------------------------------------------------------------------------------------------------------
@@ -103,20 +106,22 @@ def test_a_read_only_file_can_be_searched(run, embedded: Path) -> None:
 
 
 class read_only:  # noqa: N801
-    """The file and its folder cannot be written to while this lasts; root is bound by it only with chattr's help."""
+    """The file cannot be written to while this lasts; root is bound by that only with chattr's help."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def __enter__(self) -> None:
-        if os.getuid() == 0 and os.system(f"chattr +i '{self.path}' 2>/dev/null") != 0:
+        if os.getuid() != 0:
+            self.path.chmod(0o444)
+        elif os.system(f"chattr +i '{self.path}' 2>/dev/null") != 0:
             pytest.skip("READ-ONLY FILES CANNOT BE TESTED: we are root, and this file system knows no `chattr +i`")
-        self.path.chmod(0o444)
 
     def __exit__(self, *_: object) -> None:
-        if os.getuid() == 0:
+        if os.getuid() != 0:
+            self.path.chmod(0o644)
+        else:
             os.system(f"chattr -i '{self.path}'")
-        self.path.chmod(0o644)
 
 
 # --- the names -------------------------------------------------------------------------------------------------------
@@ -285,7 +290,8 @@ def test_a_view(refused, articles: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["", "   ", '"', '"unclosed', "(", "a AND", "NEAR(", "*", "^", "col:", "' or 1=1", "\x00", "😀", "a" * 20_000]
+    "query",
+    ["", "   ", '"', '"unclosed', "(", "a AND", "NEAR(", "*", "^", "col:", "' or 1=1", "\x00", "😀", "a" * 20_000],
 )
 def test_no_query_is_wrong(run, embedded: Path, query: str) -> None:
     assert run("hybrid-search", embedded, "articles", "--", query).exit_code == 0

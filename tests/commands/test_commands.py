@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from pathlib import Path
 
 import pytest
+from sqlite_utils.utils import sqlite3
 
 
 def records(result) -> list[dict]:
@@ -26,7 +26,7 @@ def test_embed_says_what_it_did(run, articles: Path) -> None:
     result = run("embed", articles, "articles", "title", "body")
     assert result.exit_code == 0
     assert result.stdout == ""
-    assert "articles: 6 rows looked at, 6 embedded" in result.stderr
+    assert "articles: 6 rows looked at, 6 texts embedded" in result.stderr
 
 
 def test_embed_again_says_that_nothing_changed(run, embedded: Path) -> None:
@@ -51,7 +51,7 @@ def test_a_change_is_embedded_and_nothing_else(run, articles: Path, demo_embed) 
     connection.close()
     result = run("embed", articles)
     assert demo_embed.texts == ["Gardens\nKites over the dunes"]
-    assert "1 embedded" in result.stderr
+    assert "1 texts embedded" in result.stderr
     found = records(run("hybrid-search", articles, "articles", "kites dunes"))
     assert found[0]["id"] == 2
     assert 4 not in [record["id"] for record in found]

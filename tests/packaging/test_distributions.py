@@ -92,7 +92,7 @@ def ask_installed(folder: Path, *what: object) -> dict[str, Any]:
     venv.create(home, with_pip=False, symlinks=True)
     python = home / "bin" / "python"
     packages = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=folder).strip())
-    # Folders named in a .pth come after the environment's own, and their .pth files, an editable install's, are not read.
+    # Folders named in a .pth come after the environment's own, and no .pth in them (an editable install's) is read.
     borrowed = dict.fromkeys(sysconfig.get_path(name) for name in ("purelib", "platlib"))
     (packages / "borrowed.pth").write_text("\n".join(borrowed) + "\n")
     pip = [sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check", "install"]
