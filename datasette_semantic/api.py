@@ -11,18 +11,16 @@ for hit in index.search("a robot that falls in love", where={"year__gte": 1990})
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .config import DEFAULT_LIMIT, MAX_LIMIT
+from .config import DEFAULT_LIMIT
 from .embedding.models import Embedder, default_model, embedder
-from .errors import BadOption, BadVector, ModelError
+from .errors import BadVector, ModelError
 from .ingest.declare import declare, redeclared, text_spec
 from .ingest.update import update
 from .laws.vectors import FloatVector
 from .records import (
-    MODES,
     ChunkSpec,
     IndexRecord,
     IndexStatus,
@@ -36,11 +34,15 @@ from .records import (
 )
 from .search import engine
 from .search.filters import parse_filters
+from .search.request import check_limit, check_mode, check_offset
 from .store import catalog, chunks, companions, queue
 from .store.connection import Connection, connect, prepare, transaction, translated
 from .store.source import check_filter, describe, parse_key
 
-__all__ = ["SemanticIndex", "indexes"]
+__all__ = ["SemanticIndex", "Where", "indexes", "query_vector"]
+
+Where = str | Mapping[str, Any] | tuple[RowFilter, ...] | None
+"""SQL over the table's columns, a mapping in Datasette's grammar, filters made before, or none."""
 
 
 class SemanticIndex:
@@ -134,7 +136,7 @@ class SemanticIndex:
         mode: str = "hybrid",
         limit: int = DEFAULT_LIMIT,
         offset: int = 0,
-        where: str | Mapping[str, Any] | None = None,
+        where: Where = None,
         params: Mapping[str, Any] | None = None,
         weights: ListWeights | None = None,
         exact: bool = False,
@@ -150,7 +152,7 @@ class SemanticIndex:
             query=query,
             mode=check_mode(mode),
             limit=check_limit(limit),
-            offset=offset,
+            offset=check_offset(offset),
             filters=self.filters(where, params),
             weights=weights,
             exact=exact,
@@ -165,7 +167,7 @@ class SemanticIndex:
         key: Any,
         *,
         limit: int = DEFAULT_LIMIT,
-        where: str | Mapping[str, Any] | None = None,
+        where: Where = None,
         params: Mapping[str, Any] | None = None,
         columns: Sequence[str] | None = None,
     ) -> SearchResults:
@@ -185,12 +187,12 @@ class SemanticIndex:
             )
             return engine.search(self._connection, self.record, request, vector=None)
 
-    def filters(
-        self, where: str | Mapping[str, Any] | None, params: Mapping[str, Any] | None = None
-    ) -> tuple[RowFilter, ...]:
+    def filters(self, where: Where, params: Mapping[str, Any] | None = None) -> tuple[RowFilter, ...]:
         """Return checked filters. Raises BadFilter, NoSuchColumn."""
         if where is None:
             return ()
+        if isinstance(where, tuple):
+            return where
         if not isinstance(where, str):
             return parse_filters(self.source, where)
         row_filter = RowFilter(where, dict(params or {}), where)
@@ -262,41 +264,6 @@ def query_vector(record: IndexRecord, request: SearchRequest) -> tuple[FloatVect
         return None, ()  # the model sees no meaning in it, so only its words are looked for
     except ModelError as error:
         return None, (f"Search by meaning is off for now: {error}. These results were found by words only.",)
-
-
-def list_weights(weights: Any, *, fusion: str | None, default: ListWeights) -> ListWeights:
-    """Return weights from `[keyword, semantic]`, `{"keyword": 0.7, "semantic": 0.3}` or None, and a fusion method or
-    None.
-
-    Raises BadOption for anything else.
-    """
-    if fusion not in (None, "score", "rrf"):
-        raise BadOption(f"unknown fusion {fusion!r}; there are: score, rrf")
-    method = fusion or default.fusion
-    if weights is None:
-        return ListWeights(1.0, 1.0, "rrf") if method == "rrf" else replace(default, fusion="score")
-    pair = (weights.get("keyword"), weights.get("semantic")) if isinstance(weights, Mapping) else tuple(weights or ())
-    if (
-        len(pair) != 2
-        or not all(isinstance(each, int | float) and 0 <= each < float("inf") for each in pair)
-        or sum(pair) <= 0
-    ):
-        raise BadOption(f"weights are two numbers from 0 up, keyword and semantic, not both 0; not {weights!r}")
-    return ListWeights(float(pair[0]), float(pair[1]), "rrf" if method == "rrf" else "score")
-
-
-def check_mode(mode: str) -> Any:
-    """Return `mode` if there is such a one. Raises BadOption."""
-    if mode not in MODES:
-        raise BadOption(f"unknown mode {mode!r}; there are: {', '.join(MODES)}")
-    return mode
-
-
-def check_limit(limit: int) -> int:
-    """Return `limit` if it is within 0 and MAX_LIMIT. Raises BadOption."""
-    if not isinstance(limit, int) or not 0 <= limit <= MAX_LIMIT:
-        raise BadOption(f"a limit is between 0 and {MAX_LIMIT}, not {limit!r}")
-    return limit
 
 
 def _open(database: Any) -> tuple[Connection, bool]:

@@ -102,12 +102,14 @@ class _Functions:
         from . import api
         from .laws.fts_query import parse
         from .records import ListWeights
+        from .search.filters import parse_filters
+        from .search.request import check_weights
 
         index = api.SemanticIndex(self._open(), table)
         weights = options.get("weights")
         fusion = options.get("fusion")
         stored = index.record.settings.get("weights")
-        chosen = api.list_weights(weights, fusion=fusion, default=ListWeights(**stored) if stored else ListWeights())
+        chosen = check_weights(weights, fusion=fusion, default=ListWeights(**stored) if stored else ListWeights())
         mode = options.get("mode", "hybrid")
         if mode == "hybrid" and parse(query).text.strip() and not self._allowed(index.record.model):
             mode = "keyword"
@@ -118,7 +120,7 @@ class _Functions:
             mode=mode,
             limit=DEFAULT_LIMIT if k is None else k,
             offset=options.get("offset", 0),
-            where=options.get("where") or None,
+            where=parse_filters(index.source, options.get("where") or {}),
             weights=chosen if weights is not None or fusion is not None else None,
             exact=bool(options.get("exact", False)),
             columns=options.get("columns", ()),
@@ -129,11 +131,13 @@ class _Functions:
         self, table: str, key: tuple[Any, ...], k: int | None, options: Mapping[str, Any]
     ) -> list[dict[str, Any]]:
         from .api import SemanticIndex
+        from .search.filters import parse_filters
 
-        results = SemanticIndex(self._open(), table).similar(
+        index = SemanticIndex(self._open(), table)
+        results = index.similar(
             key,
             limit=DEFAULT_LIMIT if k is None else k,
-            where=options.get("where") or None,
+            where=parse_filters(index.source, options.get("where") or {}),
             columns=options.get("columns", ()),
         )
         return [hit.as_dict(results.key_columns) for hit in results]

@@ -77,7 +77,8 @@ def _own_tables(source: Source, index: IndexRecord) -> Iterator[str]:
     rows, chunks = quote(index.row_table), quote(index.chunk_table)
     keys = "".join(f"k{n} {kind}, " for n, kind in enumerate(_key_types(source)))
     unique = f", unique ({', '.join(f'k{n}' for n in range(len(_key_types(source))))})" if keys else ""
-    yield f"create table {rows} (row_id integer primary key, {keys}keyword integer not null default 0, hash blob{unique})"
+    keys += "keyword integer not null default 0, hash blob"
+    yield f"create table {rows} (row_id integer primary key, {keys}{unique})"
     yield (
         f"create table {chunks} (id integer primary key, row_id integer not null, ordinal integer not null, "
         "start integer not null, end integer not null, hash blob not null)"

@@ -18,8 +18,8 @@ __all__ = [
     "create_sql",
     "existing_fts",
     "free_name",
-    "needs_view",
     "matching",
+    "needs_view",
     "search",
     "view_sql",
 ]
@@ -232,7 +232,7 @@ def search(
     weights = "".join(f", {weight:g}" for weight in spec.column_weights)
     values = dict(params or {}) | {"semantic_match": match, "semantic_k": k}
     if spec.owned or names.direct_key(source) is not None:
-        # The plus keeps the rowids out of FTS5's own plan, where each of them would be a query by itself: 30 times slower.
+        # The plus keeps the rowids out of FTS5's own plan, where each would be a query by itself: 30 times slower.
         sql = (
             f"select rowid as row_id, -bm25({fts}{weights}) as bm25 from {fts} where {fts} match :semantic_match"
             f"{f' and +rowid in ({allowed})' if allowed else ''} order by bm25 desc, row_id limit :semantic_k"

@@ -37,6 +37,7 @@ def describe(connection: Connection, table: str) -> Source:
 
     Raises NoSuchTable, or NotATable for a view, a virtual table, or one of SQLite's or our own tables.
     """
+    table = str(table)
     found = connection.execute(
         "select type, name, sql from sqlite_master where name = ? collate nocase and type in ('table', 'view')",
         (table,),
