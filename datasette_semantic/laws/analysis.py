@@ -156,13 +156,16 @@ def _latin_language(texts: Sequence[str]) -> str | None:
         for language, known in _FUNCTION_WORDS.items()
     }
     best = max(found, key=lambda language: (found[language], language == "english"))
-    if found[best] >= _MIN_FUNCTION_WORDS * words.total():
+    distinct = sum(_fold(word) in words for word in _FUNCTION_WORDS[best])
+    if distinct >= _MIN_DISTINCT and found[best] >= _MIN_FUNCTION_WORDS * words.total():
         return best
     return None if words.total() >= _ENOUGH_WORDS and found["english"] == 0 else "english"
 
 
 _LATIN_WORD: Final = re.compile(r"[^\W\d_]+")
 _ENOUGH_WORDS: Final = 200
+_MIN_DISTINCT: Final = 4
+"""So many different function words must be seen: one or two are words of other languages as well."""
 
 
 # --- analysis --------------------------------------------------------------------------------------------------------
