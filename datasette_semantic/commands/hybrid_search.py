@@ -75,12 +75,12 @@ def hybrid_search(
 
 
 def _weights(index: SemanticIndex, weights: tuple[float, float] | None, fusion: str | None) -> ListWeights | None:
-    from ..api import list_weights
+    from ..search.request import check_weights
 
     if not weights and not fusion:
         return None
     stored = index.record.settings.get("weights")
-    return list_weights(weights, fusion=fusion, default=ListWeights(**stored) if stored else ListWeights())
+    return check_weights(weights, fusion=fusion, default=ListWeights(**stored) if stored else ListWeights())
 
 
 def records_of(results: SearchResults) -> list[dict[str, Any]]:
