@@ -31,7 +31,7 @@ from typing import Final, NamedTuple
 from datasette_semantic.errors import BadOption
 from datasette_semantic.records import Chunk, ChunkSpec
 
-__all__ = ["CHUNKERS", "CountTokens", "chunk_text", "estimate_tokens"]
+__all__ = ["CHUNKERS", "CountTokens", "chunk_text", "estimate_tokens", "splits_character"]
 
 CHUNKERS: Final = ("structure", "none")
 """The chunkers that need no plugin."""
@@ -152,7 +152,7 @@ class _Piece(NamedTuple):
 def _structural_ends(text: str, start: int) -> Iterator[tuple[int, int]]:
     """Yield `(position, level)` behind every paragraph, line and sentence from `start`, and behind the last word."""
     for match in _ENDS.finditer(text, start):
-        if match.end() < len(text) and not _belongs_to_last(text, match.end()):
+        if match.end() < len(text) and not splits_character(text, match.end()):
             yield match.end(), _level(text, match)
     yield len(text), _PARAGRAPH
 
@@ -179,7 +179,7 @@ def _word_cut(text: str, start: int, high: int) -> tuple[int, int]:
     if len(words) == 2:
         return high - len(words[1]), _WORD
     mark = max(map(window.rfind, _CLAUSE_MARKS)) + 1
-    if 2 * mark > len(window) and not _belongs_to_last(text, start + mark):
+    if 2 * mark > len(window) and not splits_character(text, start + mark):
         return start + mark, _WORD
     cut = _after_space(text, _between_characters(text, start, high))
     inside = cut < len(text) and text[cut - 1].isalnum() and text[cut].isalnum() and text[cut] < _FIRST_IDEOGRAPH
@@ -195,19 +195,20 @@ def _after_space(text: str, position: int) -> int:
 def _between_characters(text: str, start: int, position: int) -> int:
     """Return the nearest place at or before `position`, else behind it, where no written character is cut in two."""
     cut = position
-    while cut > start and _belongs_to_last(text, cut):
+    while cut > start and splits_character(text, cut):
         cut -= 1
     if cut > start:
         return cut
     cut = position
-    while cut < len(text) and _belongs_to_last(text, cut):
+    while cut < len(text) and splits_character(text, cut):
         cut += 1
     return cut
 
 
-def _belongs_to_last(text: str, position: int) -> bool:
-    """Whether the code point at `position` and the one before it make one written character (the common cases of
-    https://www.unicode.org/reports/tr29/).
+def splits_character(text: str, position: int) -> bool:
+    """Whether a cut at `position` would part code points that make one written character: accents, joined emoji, flags.
+
+    The common cases of https://www.unicode.org/reports/tr29/.
     """
     here, before = text[position], text[position - 1]
     if here < "\u0300":
@@ -347,7 +348,7 @@ class _Cutter:
             starts = range(start, end)
         found = bisect_left(starts, -room, key=lambda position: -self.count(self.text[position:end].strip()))
         position = starts[found] if found < len(starts) else end
-        while position < end and _belongs_to_last(self.text, position):
+        while position < end and splits_character(self.text, position):
             position += 1
         return _after_space(self.text, position) if position < end else end
 
