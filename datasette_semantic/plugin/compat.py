@@ -25,6 +25,7 @@ __all__ = [
     "allowed_to_view_database",
     "allowed_to_view_instance",
     "allowed_to_view_table",
+    "database_color",
     "deny_rules",
     "facets_over",
     "foreign_key_labels",
@@ -140,6 +141,11 @@ def hide_tables(datasette: Any, database: str, tables: Iterable[str]) -> None:
     settings = datasette.config.setdefault("databases", {}).setdefault(database, {}).setdefault("tables", {})
     for table in tables:
         settings.setdefault(table, {}).setdefault("hidden", True)
+
+
+def database_color(datasette: Any, database: str) -> str:
+    """Return the colour by which Datasette marks a database, six hexadecimal digits."""
+    return str(getattr(datasette.get_database(database), "color", "ff0000"))
 
 
 # --- facets and labels -----------------------------------------------------------------------------------------------

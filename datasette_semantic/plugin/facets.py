@@ -14,7 +14,8 @@ from typing import Any
 
 from ..errors import BadOption
 from ..laws.quoting import quote
-from ..records import IndexRecord, RowKey, Source
+from ..records import IndexRecord, RowFilter, RowKey, Source
+from ..store.source import conjunction
 from . import compat
 from .query_string import OWN_KEYS, Pair, QueryString
 
@@ -28,12 +29,17 @@ __all__ = [
     "facet_columns",
     "links_to_more",
     "rows_condition",
+    "rows_that_pass",
     "rows_with_keys",
     "suggest_facets",
+    "wanted_columns",
 ]
 
 _MOST_CHOSEN = 4
 """Facets shown where nobody has said which: a column of them that fits on a screen."""
+
+_SAMPLE = 1_000
+"""Rows by which it is judged what is worth counting, as many as Datasette looks at."""
 
 _SUGGESTIONS_FRESH_SECONDS = 300.0
 
@@ -112,10 +118,22 @@ def rows_condition(source: Source, keys: Sequence[RowKey], parameter: str) -> tu
     return f"{left} in (select {right} from json_each(:{parameter}))", packed
 
 
-def rows_with_keys(source: Source, keys: Sequence[RowKey]) -> RowSet:
+def rows_with_keys(source: Source, keys: Sequence[RowKey], columns: Sequence[str]) -> RowSet:
     """Return the rows with these keys; their order plays no part in counting."""
     condition, packed = rows_condition(source, keys, "semantic_keys")
-    return RowSet(f"select * from {quote(source.table)} where {condition}", {"semantic_keys": packed}, len(keys))
+    return RowSet(_select(source, columns, condition), {"semantic_keys": packed}, len(keys))
+
+
+def rows_that_pass(source: Source, filters: Sequence[RowFilter], columns: Sequence[str], count: int) -> RowSet:
+    """Return the rows of the whole table that pass the filters."""
+    condition, params = conjunction(filters)
+    return RowSet(_select(source, columns, condition), dict(params), count)
+
+
+def _select(source: Source, columns: Sequence[str], condition: str) -> str:
+    # Only what is counted, and the key by which rows differ: Datasette's array facet sorts everything it is given.
+    names = ", ".join(quote(name) for name in dict.fromkeys(columns))
+    return f"select {names} from {quote(source.table)} where {condition}"
 
 
 async def count_facets(
@@ -128,11 +146,7 @@ async def count_facets(
     rows: RowSet,
     configured: Sequence[Any],
 ) -> Facets:
-    """Count each facet, asked for or configured, over the rows.
-
-    Raises BadOption for a column that the table does not have.
-    """
-    _check_columns(query, source, configured)
+    """Count each facet, asked for or configured, over the rows; `wanted_columns` has checked them."""
     blocks: list[FacetBlock] = []
     timed_out: list[str] = []
     for facet in compat.facets_over(
@@ -155,6 +169,20 @@ async def count_facets(
     return Facets(tuple(dict.fromkeys(blocks)), tuple(timed_out))
 
 
+def wanted_columns(query: QueryString, source: Source, configured: Sequence[Any]) -> tuple[str, ...]:
+    """Return the columns that are counted. Raises BadOption for one that the table does not have."""
+    asked = [
+        _column_of(value)
+        for key, value in query.pairs
+        if key == "_facet" or (key.startswith("_facet_") and key != "_facet_size")
+    ]
+    columns = tuple(dict.fromkeys((*facet_columns(configured), *asked)))
+    for column in columns:
+        if column not in source.column_names:
+            raise BadOption(f"cannot facet by {column!r}: the table has {', '.join(source.column_names)}")
+    return columns
+
+
 def facet_columns(configured: Sequence[Any]) -> list[str]:
     """Return the column that each configured facet is about."""
     return [_column_of(item if isinstance(item, str) else next(iter(item.values()))) for item in configured]
@@ -174,15 +202,16 @@ async def suggest_facets(
         return found
     dull = {*source.key_columns, *index.text.columns}
     suggested: list[Any] = []
+    sample = await _sample(datasette, database, source, [name for name in source.column_names if name not in dull])
     for facet in compat.facets_over(
         datasette,
         request,
         database=database,
         table=source.table,
-        sql=f"select * from {quote(source.table)}",
-        params={},
+        sql=sample.sql,
+        params=sample.params,
         configured=(),
-        row_count=1_000,
+        row_count=sample.count,
     ):
         for each in await facet.suggest():
             if each["name"] not in dull:
@@ -191,6 +220,25 @@ async def suggest_facets(
     in_table_order = tuple(sorted(suggested, key=lambda item: source.column_names.index(facet_columns([item])[0])))
     memory[key] = (time.monotonic(), in_table_order)
     return in_table_order
+
+
+async def _sample(datasette: Any, database: str, source: Source, columns: Sequence[str]) -> RowSet:
+    """Return about a thousand rows from all over the table: its first rows are often all of one kind."""
+    names = (*source.key_columns, *columns)
+    if not source.has_rowid:
+        return RowSet(_select(source, names, "1"), {}, _SAMPLE)
+    table = quote(source.table)
+
+    def spread(conn: Any) -> list[int]:
+        lowest, highest = conn.execute(f"select min(_rowid_), max(_rowid_) from {table}").fetchone()
+        if lowest is None:
+            return []
+        step = max(1, (highest - lowest) // _SAMPLE)
+        return list(range(lowest, highest + 1, step))
+
+    rowids = await datasette.get_database(database).execute_fn(spread)
+    condition = "_rowid_ in (select value from json_each(:semantic_sample))"
+    return RowSet(_select(source, names, condition), {"semantic_sample": json.dumps(rowids)}, len(rowids))
 
 
 def choose(suggested: Sequence[Any]) -> tuple[Any, ...]:
@@ -239,13 +287,6 @@ def _pairs_that_select(name: str, kind: str, value: str) -> list[Pair]:
     plain, exact = (name, value), (f"{name}__exact", value)
     must_be_exact = name.startswith("_") or name in OWN_KEYS or "__" in name
     return [exact] if must_be_exact else [plain, exact]
-
-
-def _check_columns(query: QueryString, source: Source, configured: Sequence[Any]) -> None:
-    asked = [_column_of(value) for key, value in query.pairs if key in ("_facet", "_facet_array", "_facet_date")]
-    for column in (*asked, *facet_columns(configured)):
-        if column not in source.column_names:
-            raise BadOption(f"cannot facet by {column!r}: the table has {', '.join(source.column_names)}")
 
 
 def _column_of(value: Any) -> str:

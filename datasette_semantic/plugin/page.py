@@ -246,7 +246,7 @@ def make_card(
     text = str(named).strip() if named is not None else ""
     return Card(
         rank=hit.rank,
-        label=_shortened(text) or path,
+        label=_shortened(text) or ", ".join(map(str, hit.key)),
         url=f"{table_url}/{path}",
         passage=tuple(Piece(piece, mark) for piece, mark in segments(hit.passage)),
         details=tuple(_details(hit.row, columns, query, foreign)),

@@ -16,9 +16,18 @@ from ..config import DEFAULT_MODEL, MAX_LIMIT
 from ..errors import BadOption
 from ..laws.quoting import quote
 from ..records import Hit, RowFilter, RowKey
-from ..store.source import check_columns, conjunction, parse_key, read_rows
+from ..store.source import check_columns, parse_key, read_rows
 from . import compat, json_api, page
-from .facets import Facets, RowSet, choose, count_facets, links_to_more, rows_with_keys, suggest_facets
+from .facets import (
+    Facets,
+    choose,
+    count_facets,
+    links_to_more,
+    rows_that_pass,
+    rows_with_keys,
+    suggest_facets,
+    wanted_columns,
+)
 from .filters import ActiveFilter, operators, read_filters
 from .query_string import Place, QueryString, key_parts, key_path, read
 from .responses import add_common_headers, json_response
@@ -121,7 +130,7 @@ async def label_column(datasette: Any, target: Target, settings: Settings) -> st
     if settings.label is not None:
         return check_columns(target.source, [settings.label])[0]
     found: str | None = await datasette.get_database(target.database).label_column_for_table(target.source.table)
-    if found is not None:
+    if found is not None and found not in target.source.key_columns:
         return found
     searched = target.index.text.columns
     return searched[0] if len(searched) > 1 else None
@@ -167,7 +176,11 @@ async def _facets(
     if configured is None:
         table_settings = await compat.table_settings(datasette, asked.target.database, source.table)
         configured = tuple(table_settings.get("facets") or ()) or choose(suggested)
-    rows = _all_rows(asked, matching) if found is None else rows_with_keys(source, found.results.match_keys)
+    columns = [*source.key_columns, *wanted_columns(asked.query, source, configured)]
+    if found is None:
+        rows = rows_that_pass(source, asked.filters, columns, matching)
+    else:
+        rows = rows_with_keys(source, found.results.match_keys, columns)
     facets = await count_facets(
         datasette,
         request,
@@ -178,11 +191,6 @@ async def _facets(
         configured=configured,
     )
     return Facets(facets.blocks, facets.timed_out, links_to_more(asked.query, suggested, facets))
-
-
-def _all_rows(asked: Asked, matching: int) -> RowSet:
-    condition, params = conjunction(asked.filters)
-    return RowSet(f"select * from {quote(asked.target.source.table)} where {condition}", dict(params), matching)
 
 
 # --- the page --------------------------------------------------------------------------------------------------------
@@ -211,7 +219,7 @@ async def _page(
         database=database,
         table=table,
         title=table,
-        color=datasette.get_database(database).color,
+        color=compat.database_color(datasette, database),
         private=asked.private,
         stylesheet=asset(datasette, "semantic.css"),
         script=asset(datasette, "semantic.js"),
