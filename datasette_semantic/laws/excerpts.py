@@ -193,17 +193,19 @@ def _needles(words: tuple[str, ...], stem: Stem) -> tuple[_Needle, ...]:
 
 
 def _pairs(run: str) -> list[str]:
-    """Return the pairs of characters in `run`, without those of hiragana alone (endings, particles) if others are left."""
+    """Return the pairs of characters in `run`, without those of hiragana alone (particles) if others are left."""
     pairs = [run[i : i + 2] for i in range(len(run) - 1)] or [run]
     return [pair for pair in pairs if not _HIRAGANA_PAIR.fullmatch(pair)] or pairs
 
 
 def _root(word: str, stem: str) -> str:
-    """Return what all words of that stem begin with, as far as one can tell: stemmers change at most the last letters."""
+    """Return what every word of that stem begins with: stemmers cut words short, and change only a last e, i or y."""
     common = 0
     while common < min(len(word), len(stem)) and word[common] == stem[common]:
         common += 1
-    return word[: common - 1 if common > 3 else common] or word
+    if common > 3 and word[common - 1] in "eiy":
+        common -= 1
+    return word[:common] or word
 
 
 def _find(folded: str, needle: _Needle, stem: Stem, stemmed: dict[str, str]) -> Iterator[tuple[int, int]]:
@@ -281,7 +283,7 @@ _NEAREST_SPACE: Final = 40
 
 
 def _densest(hits: Sequence[_Hit], width: int) -> Span | None:
-    """Return the stretch of at most `width` characters that holds the most weight in distinct words, then the most hits."""
+    """Return the stretch of at most `width` characters with the most weight in distinct words, then the most hits."""
     best: Span | None = None
     best_score = (0, 0)
     inside: dict[int, int] = {}
@@ -299,7 +301,7 @@ def _densest(hits: Sequence[_Hit], width: int) -> Span | None:
 
 
 def _window(flat: str, focus: Span, low: int, high: int, length: int) -> Span:
-    """Return the window of `flat` within `low` and `high` that shows the beginning of `focus`, and all of it if it can."""
+    """Return the window of `flat` within `low` and `high` that shows `focus`, or as much of it as has room."""
     if len(flat) <= length:
         return Span(0, len(flat))
     width = max(1, length - 2 * len(_ELLIPSIS))

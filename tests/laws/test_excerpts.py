@@ -277,13 +277,14 @@ def test_passages_are_quick() -> None:
     def fastest(texts: list[str]) -> float:
         times = []
         for _ in range(5):
-            started = time.perf_counter()
+            started = time.process_time()
             for text in texts:
                 best_passage(text, words)
-            times.append(time.perf_counter() - started)
+            times.append(time.process_time() - started)
         return min(times)
 
-    assert fastest(passages) < 0.005
-    assert fastest([long]) < 0.010
-    assert fastest([accented]) < 0.020
-    assert fastest(["a " * 500_000]) < 0.5
+    # On one core: 2, 5, 6 and 15 ms.
+    assert fastest(passages) < 0.010
+    assert fastest([long]) < 0.020
+    assert fastest([accented]) < 0.030
+    assert fastest(["a " * 500_000]) < 0.2
