@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import astuple, fields
+from dataclasses import astuple
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["semantic_demo"]
 
 TABLE = "python_docs"
+COLUMNS = {"id": int, "module": str, "name": str, "kind": str, "signature": str, "text": str}
 
 # Tests, demonstrations, tables of characters, and jokes.
 LEFT_OUT = {
@@ -58,14 +59,14 @@ def semantic_demo(path: str, table_name: str, replace: bool, quiet: bool) -> Non
 
     from ..store.connection import translated
 
-    documented = list(_documented())
     with translated(Path(path)):
         database = Database(path, execute_plugins=False)
         try:
-            _fill(database, table_name, documented, replace=replace)
+            _check(database, table_name, replace=replace)
+            count = _fill(database, table_name)
         finally:
             database.close()
-    note(f"{table_name}: {len(documented):,} rows. Now try:\n\n{_next_commands(path, table_name)}", quiet=quiet)
+    note(f"{table_name}: {count:,} rows. Now try:\n\n{_next_commands(path, table_name)}", quiet=quiet)
 
 
 def _next_commands(path: str, table: str) -> str:
@@ -78,28 +79,34 @@ def _next_commands(path: str, table: str) -> str:
     )
 
 
-def _fill(database: Database, name: str, documented: list[Docstring], *, replace: bool) -> None:
-    columns = [field.name for field in fields(documented[0])]
+def _check(database: Database, name: str, *, replace: bool) -> None:
+    """Refuse to touch a table that is not ours to fill."""
+    if name in database.view_names():
+        raise click.ClickException(f"{name} is a view: choose another name with --table NAME")
     table = database.table(name)
-    with database.atomic():
-        if table.exists():
-            _may_replace(name, list(table.columns_dict), ["id", *columns], replace=replace)
-            # Row by row, not `drop table`: an index of it hears of each change and stays.
-            table.delete_where("id > ?", [len(documented)])
-        else:
-            table.create({"id": int, **dict.fromkeys(columns, str)}, pk="id")
-        rows = (
-            {"id": number, **dict(zip(columns, astuple(docstring), strict=True))}
-            for number, docstring in enumerate(documented, start=1)
-        )
-        table.upsert_all(rows, pk="id")
-
-
-def _may_replace(name: str, found: list[str], expected: list[str], *, replace: bool) -> None:
-    if found != expected:
+    if not table.exists():
+        return
+    if list(table.columns_dict) != list(COLUMNS):
         raise click.ClickException(f"{name} exists and holds something else: choose another name with --table NAME")
     if not replace:
         raise click.ClickException(f"{name} exists already: --replace fills it afresh, --table NAME makes another")
+
+
+def _fill(database: Database, name: str) -> int:
+    """Write the table in one transaction; return its number of rows."""
+    rows = [
+        dict(zip(COLUMNS, (number, *astuple(docstring)), strict=True))
+        for number, docstring in enumerate(_documented(), start=1)
+    ]
+    table = database.table(name)
+    with database.atomic():
+        if table.exists():
+            # Row by row, not `drop table`: an index of it hears of each change and stays.
+            table.delete_where("id > ?", [len(rows)])
+        else:
+            table.create(COLUMNS, pk="id")
+        table.upsert_all(rows, pk="id")
+    return len(rows)
 
 
 def _documented() -> Iterator[Docstring]:

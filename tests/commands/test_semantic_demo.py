@@ -77,6 +77,17 @@ def test_a_table_of_something_else_is_not_replaced(run, articles: Path, fingerpr
     assert "--table" in result.stderr
 
 
+def test_a_view_is_not_replaced(run, tmp_path: Path, fingerprint) -> None:
+    path = tmp_path / "views.db"
+    connection = sqlite3.connect(path)
+    connection.execute("create view python_docs as select 1 as one")
+    connection.close()
+    before = fingerprint(path)
+    result = run("semantic-demo", path, "--replace")
+    assert (result.exit_code, fingerprint(path)) == (1, before)
+    assert "view" in result.stderr
+
+
 def test_replace_keeps_the_index(run, tmp_path: Path) -> None:
     path = tmp_path / "demo.db"
     run("semantic-demo", path, "--quiet")
