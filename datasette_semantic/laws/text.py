@@ -8,7 +8,8 @@ Without a template the columns are joined by line breaks, in their order. Values
     {"name": "Ada", "born": 1815}   name: Ada, and on the next line born: 1815
     {"cast": [{"name": "Ada"}]}     cast.name: Ada
     <p>Fish &amp; <b>chips</b></p>  Fish & chips
-    x < y, List<int>, AT&amp;T      as they stand: only what clearly is JSON or HTML is read as such
+    x < y, List<int>, AT&amp;T      as they stand: only what clearly is JSON or HTML is read as such,
+    Use `<b>`, or ``` blocks        and Markdown or other text with code in it is not
 
 The language of `--template`
 
@@ -130,22 +131,37 @@ _BLOCKS: Final = frozenset(
 )
 _SPACES = re.compile(r"\s+")
 _SPACES_IN_LINE = re.compile(r"[^\S\n]+")
-_LINE_ENDS = re.compile(r" ?\n\s*")
+_LINE_BREAK = re.compile(r" ?\n ?")
+_LINE_BREAKS = re.compile(r"\n{2,}")
+_CODE = re.compile(r"`|^(?: {4}|\t)", re.MULTILINE)
 
 
 def _readable_html(value: str) -> str:
-    """Return the text of `value` if it clearly is HTML, a line per block, without script and style; else `value`."""
-    if "<" not in value or not _CLEARLY_HTML.search(value):
+    """Return the text of `value` if it clearly is HTML, a line per block, without script and style; else `value`.
+
+    Where it begins with a tag, line breaks mean as little as in any HTML; elsewhere (a post with a few tags) they are
+    the writer's own and stay.
+    """
+    if "<" not in value or not _is_html(value):
         return value
+    markup = value.lstrip().startswith("<")
     parts: list[str] = []
     preformatted = False
     for text, tag in _text_and_tags(value):
-        parts.append((_SPACES_IN_LINE if preformatted else _SPACES).sub(" ", unescape(text)))
+        parts.append((_SPACES if markup and not preformatted else _SPACES_IN_LINE).sub(" ", unescape(text)))
         name = tag.strip("/")
         if name == "pre":
             preformatted = tag == "pre"
         parts.append("\n" if name in _BLOCKS else " " if name in _CELLS else "")
-    return _LINE_ENDS.sub("\n", _SPACES_IN_LINE.sub(" ", "".join(parts))).strip()
+    lines = _LINE_BREAK.sub("\n", _SPACES_IN_LINE.sub(" ", "".join(parts)))
+    return _LINE_BREAKS.sub("\n" if markup else "\n\n", lines).strip()
+
+
+def _is_html(value: str) -> bool:
+    """Whether tags in `value` are markup: in Markdown, and other text with code, they may be what it is about."""
+    if "```" in value or not _CLEARLY_HTML.search(value):
+        return False
+    return value.lstrip().startswith("<") or not _CODE.search(value)
 
 
 def _text_and_tags(value: str) -> Iterator[tuple[str, str]]:

@@ -144,7 +144,8 @@ def test_promises(text: str, sizes: tuple[int, int], count: CountTokens | None) 
             assert not text[place].isspace()  # white space belongs to the chunk before it
             if not text[place - 1].isspace():
                 assert unicodedata.category(text[place])[0] != "M"
-                assert "\u200d" not in text[place - 1 : place + 1]
+                assert text[place] != "\u200d"
+                assert text[place - 1] != "\u200d" or text[place].isascii()
 
 
 def text_without_overlap(chunk: Chunk, chunks: tuple[Chunk, ...]) -> str:
@@ -238,9 +239,9 @@ MEGABYTES = [
 @pytest.mark.parametrize("count", [None, count_words])
 def test_a_single_line_of_megabytes_takes_linear_time(unit: str, count: CountTokens | None) -> None:
     text = "x" + unit * (1_000_000 // len(unit)) + "x"
-    started = time.perf_counter()
+    started = time.process_time()
     chunks = chunk_text(text, ChunkSpec(max_tokens=400, overlap=40), count)
-    assert time.perf_counter() - started < 4  # 10 MB would take ten times as long, not a hundred times
+    assert time.process_time() - started < 4  # 10 MB would take ten times as long, not a hundred times
     assert chunks[-1].end == len(text)
 
 

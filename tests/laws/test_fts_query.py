@@ -310,12 +310,12 @@ def test_ten_thousand_random_queries(tables: Any) -> None:
     spent = 0.0
     for number in range(10_000):
         typed = random_query(rng)
-        started = time.perf_counter()
+        started = time.process_time()
         query = parse(typed, columns=COLUMNS)
         match, unwanted = to_match(query), excluded_match(query)
         analysed = to_match(query, tokens=pairs)
         words(query)
-        spent += time.perf_counter() - started
+        spent += time.process_time() - started
         query.text.encode()
         for expression in (match, unwanted, analysed):
             rowids(tables, expression, table=TOKENIZERS[number % 3])
@@ -345,6 +345,6 @@ def test_any_text_at_all(typed: str) -> None:
 )
 def test_time_is_linear(unit: str) -> None:
     typed = unit * (MAX_QUERY_CHARS // len(unit))
-    started = time.perf_counter()
+    started = time.process_time()
     to_match(parse(typed, columns=COLUMNS))
-    assert time.perf_counter() - started < 0.25
+    assert time.process_time() - started < 0.25

@@ -122,6 +122,9 @@ def test_what_only_looks_like_json_stays(value: str) -> None:
         ("<p>1 < 2 and <unclosed</p>", "1 < 2 and <unclosed"),
         ('<img src="x.png"> caption', "caption"),
         ("<p><my-tag>x</my-tag></p>", "x"),
+        ("A post,\n\nwith <b>a few</b>   tags &amp;\nlines.", "A post,\n\nwith a few tags &\nlines."),
+        ("one <p>two\n\n\n\nthree", "one\ntwo\n\nthree"),
+        ("<div>\n    <p>indented `markup`\n    wrapped</p>\n</div>", "indented `markup` wrapped"),
         ("<p>c <? php ?> d <![CDATA[x]]></p>", "c d"),
     ],
 )
@@ -138,6 +141,10 @@ def test_html_is_made_readable(value: str, text: str) -> None:
         "if (a<b && c>d) <3 <-- here",
         "mail <ada@example.com>, see <https://example.com/>",
         "#include <stdio.h>",
+        "Write `<b>` and </b> around it.",
+        "# Markdown\n\n```html\n<p>x</p>\n```\n",
+        "<p align=center>logo</p>\n\n# Markdown\n\n```\nx\n  y\n```\n",
+        "A form::\n\n    <h1>Upload</h1>\n",
     ],
 )
 def test_what_only_looks_like_html_stays(value: str) -> None:
@@ -154,9 +161,9 @@ DAMAGED = [
 @pytest.mark.parametrize("unit", [*DAMAGED, "<a " + "x" * 299_000, "<a " + "'" * 299_000, "<a " + '"" ' * 99_000])
 def test_damaged_html_takes_linear_time(unit: str) -> None:
     damaged = "<p>x</p>" + unit * (300_000 // len(unit))
-    started = time.perf_counter()
+    started = time.process_time()
     readable(damaged)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 # --- templates ------------------------------------------------------------------------------------------------------
@@ -219,7 +226,7 @@ def test_any_list_of_strings_is_joined(values: list[str]) -> None:
 def test_plain_rows_are_quick() -> None:
     spec = TextSpec(columns=("title", "text", "year"))
     rows = [{"title": f"Title {i}", "text": "A robot falls in love. " * 20, "year": i} for i in range(20_000)]
-    started = time.perf_counter()
+    started = time.process_time()
     for row in rows:
         row_text(row, spec)
-    assert time.perf_counter() - started < 0.5  # it takes a tenth of that
+    assert time.process_time() - started < 0.5  # it takes a tenth of that
