@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 from datasette.plugins import pm
 
@@ -151,7 +152,21 @@ def database_color(datasette: Any, database: str) -> str:
 # --- facets and labels -----------------------------------------------------------------------------------------------
 
 
-def facets_over(
+class _WithoutFacets:
+    """A request that asks for no facets: Datasette's classes would count every facet of the query string each time."""
+
+    def __init__(self, request: Any) -> None:
+        self._request = request
+        pairs = parse_qsl(request.query_string, keep_blank_values=True)
+        self.query_string = urlencode(
+            [pair for pair in pairs if pair[0] == "_facet_size" or not pair[0].startswith("_facet")]
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._request, name)
+
+
+async def facets_over(
     datasette: Any,
     request: Any,
     *,
@@ -159,22 +174,33 @@ def facets_over(
     table: str,
     sql: str,
     params: Mapping[str, Any],
-    configured: Sequence[Any],
     row_count: int,
+    only: tuple[str, Any, str] | None = None,
 ) -> list[Any]:
-    """Return an instance of each facet class, of plugins too, over the rows that `sql` selects."""
+    """Return an instance of each facet class, of plugins too, over the rows that `sql` selects.
+
+    With `only` (type, configuration, column) that one facet, else none: an instance still suggests some.
+    """
     classes = [found for group in pm.hook.register_facet_classes() for found in group]
+    configured: list[Any] = []
+    labelled_table: str | None = table
+    if only is not None:
+        kind, config, column = only
+        classes = [each for each in classes if each.type == kind]
+        configured = [config if kind == "column" and isinstance(config, str) else {kind: config}]
+        if not await _labels_may_be_seen(datasette, request.actor, database, table, column):
+            labelled_table = None
     keyword = "table_config" if _cascades(datasette) else "metadata"
     return [
         facet(
             datasette,
-            request,
+            _WithoutFacets(request),
             database,
             sql=sql,
-            table=table,
+            table=labelled_table,
             params=dict(params),
             row_count=row_count,
-            **{keyword: {"facets": list(configured)}},
+            **{keyword: {"facets": configured}},
         )
         for facet in classes
     ]
@@ -186,10 +212,18 @@ async def foreign_key_labels(
     """Return `{value: label}` for a foreign key column; empty where it is none or its target may not be seen."""
     if _cascades(datasette):
         found = await datasette.expand_foreign_keys(actor, database, table, column, values)
-    else:
-        keys = await datasette.get_database(database).foreign_keys_for_table(table)
-        targets = [key["other_table"] for key in keys if key["column"] == column]
-        if not targets or not await allowed_to_view_table(datasette, actor, database, targets[0]):
-            return {}  # 0.65 does not ask who is looking
+    elif await _labels_may_be_seen(datasette, actor, database, table, column):
         found = await datasette.expand_foreign_keys(database, table, column, values)
+    else:
+        return {}
     return {value: str(label) for (_column, value), label in found.items()}
+
+
+async def _labels_may_be_seen(datasette: Any, actor: Actor, database: str, table: str, column: str) -> bool:
+    """True where the column's foreign key, if it is one, leads to a table that the actor may view."""
+    if _cascades(datasette):
+        return True  # 1.0 asks by itself, 0.65 does not
+    for key in await datasette.get_database(database).foreign_keys_for_table(table):
+        if key["column"] == column and not await allowed_to_view_table(datasette, actor, database, key["other_table"]):
+            return False
+    return True

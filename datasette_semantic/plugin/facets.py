@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from ..errors import BadOption
 from ..laws.quoting import quote
@@ -24,15 +24,15 @@ __all__ = [
     "FacetValue",
     "Facets",
     "RowSet",
+    "Wanted",
     "choose",
     "count_facets",
-    "facet_columns",
     "links_to_more",
     "rows_condition",
     "rows_that_pass",
     "rows_with_keys",
     "suggest_facets",
-    "wanted_columns",
+    "wanted_facets",
 ]
 
 _MOST_CHOSEN = 4
@@ -46,11 +46,32 @@ _SUGGESTIONS_FRESH_SECONDS = 300.0
 
 @dataclass(frozen=True, slots=True)
 class RowSet:
-    """The rows that facets count over, as a select without order or limit."""
+    """The rows of a table that facets count over."""
 
-    sql: str
+    source: Source
+    condition: str
     params: Mapping[str, Any]
     count: int
+
+    def select(self, columns: Sequence[str]) -> str:
+        """Return a select of these columns and the key, without order or limit.
+
+        Only what is counted, and the key by which rows differ: Datasette's array facet sorts everything it is given.
+        """
+        names = ", ".join(quote(name) for name in dict.fromkeys((*self.source.key_columns, *columns)))
+        return f"select {names} from {quote(self.source.table)} where {self.condition}"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A facet that is to be counted."""
+
+    type: str
+    config: Any
+    """A column's name, or the object that Datasette's configuration has in its place."""
+    column: str
+    who: Literal["site", "address", "data"]
+    """Who asked for it; "data" where it only looked worth counting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,80 +139,76 @@ def rows_condition(source: Source, keys: Sequence[RowKey], parameter: str) -> tu
     return f"{left} in (select {right} from json_each(:{parameter}))", packed
 
 
-def rows_with_keys(source: Source, keys: Sequence[RowKey], columns: Sequence[str]) -> RowSet:
+def rows_with_keys(source: Source, keys: Sequence[RowKey]) -> RowSet:
     """Return the rows with these keys; their order plays no part in counting."""
     condition, packed = rows_condition(source, keys, "semantic_keys")
-    return RowSet(_select(source, columns, condition), {"semantic_keys": packed}, len(keys))
+    return RowSet(source, condition, {"semantic_keys": packed}, len(keys))
 
 
-def rows_that_pass(source: Source, filters: Sequence[RowFilter], columns: Sequence[str], count: int) -> RowSet:
+def rows_that_pass(source: Source, filters: Sequence[RowFilter], count: int) -> RowSet:
     """Return the rows of the whole table that pass the filters."""
     condition, params = conjunction(filters)
-    return RowSet(_select(source, columns, condition), dict(params), count)
+    return RowSet(source, condition, dict(params), count)
 
 
-def _select(source: Source, columns: Sequence[str], condition: str) -> str:
-    # Only what is counted, and the key by which rows differ: Datasette's array facet sorts everything it is given.
-    names = ", ".join(quote(name) for name in dict.fromkeys(columns))
-    return f"select {names} from {quote(source.table)} where {condition}"
+def wanted_facets(
+    query: QueryString, source: Source, *, site: Sequence[Any], data: Sequence[Any]
+) -> tuple[Wanted, ...]:
+    """Return the facets to count: the site's own, else those that the data suggest, and what the address asks for.
+
+    Raises BadOption for a column that the table does not have.
+    """
+    found: dict[tuple[str, str], Wanted] = {}
+    for item in site:
+        each = _wanted(item, "site")
+        found.setdefault((each.type, each.column), each)
+    for item in data:
+        each = _wanted(item, "data")
+        found.setdefault((each.type, each.column), each)
+    for key, value in query.pairs:
+        if key == "_facet" or (key.startswith("_facet_") and key != "_facet_size"):
+            kind = "column" if key == "_facet" else key.removeprefix("_facet_")
+            each = _wanted({kind: _read_config(value)}, "address")
+            found.setdefault((each.type, each.column), each)
+    for each in found.values():
+        if each.column not in source.column_names:
+            raise BadOption(f"cannot facet by {each.column!r}: the table has {', '.join(source.column_names)}")
+    return tuple(found.values())
 
 
 async def count_facets(
-    datasette: Any,
-    request: Any,
-    query: QueryString,
-    *,
-    database: str,
-    source: Source,
-    rows: RowSet,
-    configured: Sequence[Any],
+    datasette: Any, request: Any, query: QueryString, *, database: str, rows: RowSet, wanted: Sequence[Wanted]
 ) -> Facets:
-    """Count each facet, asked for or configured, over the rows; `wanted_columns` has checked them."""
+    """Count each facet over the rows.
+
+    One after the other, as Datasette does: each takes one of the few threads that all requests share.
+    """
     blocks: list[FacetBlock] = []
     timed_out: list[str] = []
-    for facet in compat.facets_over(
-        datasette,
-        request,
-        database=database,
-        table=source.table,
-        sql=rows.sql,
-        params=rows.params,
-        configured=configured,
-        row_count=rows.count,
-    ):
-        # One after the other, as Datasette does: each takes one of the few threads that all requests share.
-        results, late = await facet.facet_results()
-        timed_out += late
-        found = list(results.values()) if isinstance(results, dict) else results
-        blocks += [_block(each, query, configured) for each in found]
-    order = {name: place for place, name in enumerate(facet_columns(configured))}
-    blocks.sort(key=lambda block: order.get(block.name, len(order)))
-    return Facets(tuple(dict.fromkeys(blocks)), tuple(timed_out))
-
-
-def wanted_columns(query: QueryString, source: Source, configured: Sequence[Any]) -> tuple[str, ...]:
-    """Return the columns that are counted. Raises BadOption for one that the table does not have."""
-    asked = [
-        _column_of(value)
-        for key, value in query.pairs
-        if key == "_facet" or (key.startswith("_facet_") and key != "_facet_size")
-    ]
-    columns = tuple(dict.fromkeys((*facet_columns(configured), *asked)))
-    for column in columns:
-        if column not in source.column_names:
-            raise BadOption(f"cannot facet by {column!r}: the table has {', '.join(source.column_names)}")
-    return columns
-
-
-def facet_columns(configured: Sequence[Any]) -> list[str]:
-    """Return the column that each configured facet is about."""
-    return [_column_of(item if isinstance(item, str) else next(iter(item.values()))) for item in configured]
+    for each in wanted:
+        facets = await compat.facets_over(
+            datasette,
+            request,
+            database=database,
+            table=rows.source.table,
+            sql=rows.select([each.column]),
+            params=rows.params,
+            row_count=rows.count,
+            only=(each.type, each.config, each.column),
+        )
+        for facet in facets:
+            results, late = await facet.facet_results()
+            if each.who != "data":
+                timed_out += late
+            found = list(results.values()) if isinstance(results, dict) else results
+            blocks += [_block(result, query, removable=each.who == "address") for result in found]
+    return Facets(tuple(blocks), tuple(timed_out))
 
 
 async def suggest_facets(
     datasette: Any, request: Any, *, database: str, source: Source, index: IndexRecord, memory: dict[Any, Any]
 ) -> tuple[Any, ...]:
-    """Return the facets that Datasette would suggest for the whole table, in the form of its configuration.
+    """Return the facets that Datasette would suggest for the table, in the form of its configuration.
 
     Columns that are searched, or that are the key, are left out: every value there is its own.
     """
@@ -201,44 +218,40 @@ async def suggest_facets(
         found: tuple[Any, ...] = kept[1]
         return found
     dull = {*source.key_columns, *index.text.columns}
-    suggested: list[Any] = []
-    sample = await _sample(datasette, database, source, [name for name in source.column_names if name not in dull])
-    for facet in compat.facets_over(
+    sample = await _sample(datasette, database, source)
+    facets = await compat.facets_over(
         datasette,
         request,
         database=database,
         table=source.table,
-        sql=sample.sql,
+        sql=sample.select([name for name in source.column_names if name not in dull]),
         params=sample.params,
-        configured=(),
         row_count=sample.count,
-    ):
-        for each in await facet.suggest():
-            if each["name"] not in dull:
-                kind = each.get("type", "column")
-                suggested.append(each["name"] if kind == "column" else {kind: each["name"]})
-    in_table_order = tuple(sorted(suggested, key=lambda item: source.column_names.index(facet_columns([item])[0])))
-    memory[key] = (time.monotonic(), in_table_order)
-    return in_table_order
+    )
+    suggested = [each for facet in facets for each in await facet.suggest() if each["name"] not in dull]
+    suggested.sort(key=lambda each: source.column_names.index(each["name"]))
+    items = tuple(
+        each["name"] if each.get("type", "column") == "column" else {each["type"]: each["name"]} for each in suggested
+    )
+    memory[key] = (time.monotonic(), items)
+    return items
 
 
-async def _sample(datasette: Any, database: str, source: Source, columns: Sequence[str]) -> RowSet:
+async def _sample(datasette: Any, database: str, source: Source) -> RowSet:
     """Return about a thousand rows from all over the table: its first rows are often all of one kind."""
-    names = (*source.key_columns, *columns)
     if not source.has_rowid:
-        return RowSet(_select(source, names, "1"), {}, _SAMPLE)
+        return RowSet(source, "1", {}, _SAMPLE)
     table = quote(source.table)
 
     def spread(conn: Any) -> list[int]:
         lowest, highest = conn.execute(f"select min(_rowid_), max(_rowid_) from {table}").fetchone()
         if lowest is None:
             return []
-        step = max(1, (highest - lowest) // _SAMPLE)
-        return list(range(lowest, highest + 1, step))
+        return list(range(lowest, highest + 1, max(1, (highest - lowest) // _SAMPLE)))
 
     rowids = await datasette.get_database(database).execute_fn(spread)
     condition = "_rowid_ in (select value from json_each(:semantic_sample))"
-    return RowSet(_select(source, names, condition), {"semantic_sample": json.dumps(rowids)}, len(rowids))
+    return RowSet(source, condition, {"semantic_sample": json.dumps(rowids)}, len(rowids))
 
 
 def choose(suggested: Sequence[Any]) -> tuple[Any, ...]:
@@ -246,27 +259,24 @@ def choose(suggested: Sequence[Any]) -> tuple[Any, ...]:
     return tuple(suggested[:_MOST_CHOSEN])
 
 
-def links_to_more(query: QueryString, suggested: Sequence[Any], shown: Facets) -> tuple[tuple[str, str, str], ...]:
+def links_to_more(
+    query: QueryString, suggested: Sequence[Any], wanted: Sequence[Wanted]
+) -> tuple[tuple[str, str, str], ...]:
     """Return suggested facets that are not on the page, with the address that adds each."""
-    present = {(block.name, block.type) for block in shown.blocks}
-    more = []
-    for item in suggested:
-        kind, column = ("column", item) if isinstance(item, str) else next(iter(item.items()))
-        column = _column_of(column)
-        if (column, kind) not in present and column not in shown.timed_out:
-            key = "_facet" if kind == "column" else f"_facet_{kind}"
-            more.append((column, kind, query.link(add=[(key, column)])))
-    return tuple(more)
+    present = {(each.type, each.column) for each in wanted}
+    more = [each for each in (_wanted(item, "data") for item in suggested) if (each.type, each.column) not in present]
+    return tuple((each.column, each.type, query.link(add=[(_facet_key(each.type), each.column)])) for each in more)
 
 
-def _block(found: Mapping[str, Any], query: QueryString, configured: Sequence[Any]) -> FacetBlock:
+def _block(found: Mapping[str, Any], query: QueryString, *, removable: bool) -> FacetBlock:
     name, kind = found["name"], found["type"]
-    key = "_facet" if kind == "column" else f"_facet_{kind}"
-    removable = (key, name) in query.pairs
     values = tuple(_value(each, name, kind, query) for each in found["results"])
-    return FacetBlock(
-        name, kind, values, bool(found.get("truncated")), query.link(remove=[(key, name)]) if removable else None
-    )
+    remove_url = query.link(remove=[(_facet_key(kind), name)]) if removable else None
+    return FacetBlock(name, kind, values, bool(found.get("truncated")), remove_url)
+
+
+def _facet_key(kind: str) -> str:
+    return "_facet" if kind == "column" else f"_facet_{kind}"
 
 
 def _value(found: Mapping[str, Any], name: str, kind: str, query: QueryString) -> FacetValue:
@@ -289,15 +299,21 @@ def _pairs_that_select(name: str, kind: str, value: str) -> list[Pair]:
     return [exact] if must_be_exact else [plain, exact]
 
 
-def _column_of(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return str(value.get("column") or value.get("simple"))
-    if isinstance(value, str) and value.startswith("{"):
-        try:
-            return str(json.loads(value).get("column"))
-        except (ValueError, AttributeError) as error:
-            raise BadOption(f"_facet={value} is not an object with a column") from error
-    return str(value)
+def _wanted(item: Any, who: Literal["site", "address", "data"]) -> Wanted:
+    kind, config = ("column", item) if isinstance(item, str) else next(iter(item.items()))
+    column = config if isinstance(config, str) else str(config.get("column") or config.get("simple"))
+    return Wanted(kind, config, column, who)
+
+
+def _read_config(value: str) -> Any:
+    """Read the value of `_facet=`: a column, or JSON that names one."""
+    if not value.startswith("{"):
+        return value
+    try:
+        config = json.loads(value)
+    except ValueError as error:
+        raise BadOption(f"_facet={value} is neither a column nor JSON") from error
+    return config
 
 
 def _as_text(value: Any) -> str:

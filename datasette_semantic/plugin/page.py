@@ -10,7 +10,7 @@ from typing import Any
 from datasette.utils import is_url, to_css_class
 
 from ..laws.excerpts import segments
-from ..records import Hit
+from ..records import Hit, Passage
 from .facets import Facets
 from .filters import ActiveFilter, Operator
 from .query_string import Pair, QueryString, key_path
@@ -243,12 +243,12 @@ def make_card(
     """Return a result as it is shown. `foreign` holds links for foreign keys: column to value to link."""
     path = key_path(hit.key)
     named = hit.row.get(label) if label is not None else None
-    text = str(named).strip() if named is not None else ""
+    text = " ".join(str(named).split()) if named is not None else ""
     return Card(
         rank=hit.rank,
         label=_shortened(text) or ", ".join(map(str, hit.key)),
         url=f"{table_url}/{path}",
-        passage=tuple(Piece(piece, mark) for piece, mark in segments(hit.passage)),
+        passage=_pieces(hit.passage, heading=text),
         details=tuple(_details(hit.row, columns, query, foreign)),
         why=Why(
             hit.keyword_rank,
@@ -262,6 +262,26 @@ def make_card(
         ),
         place=place,
     )
+
+
+def _pieces(passage: Passage, *, heading: str) -> tuple[Piece, ...]:
+    """Return a passage as it is shown under a heading.
+
+    A heading that the passage begins with is not said twice. Where all of it is near in meaning, no part is marked so.
+    """
+    pieces: list[tuple[str, str]] = list(segments(passage))
+    if heading and passage.text.startswith(f"{heading} "):
+        pieces = _without_start(pieces, len(heading) + 1)
+    everything_near = all(mark or not text.strip(" …") for text, mark in pieces)
+    return tuple(Piece(text, "" if mark == "near" and everything_near else mark) for text, mark in pieces)
+
+
+def _without_start(pieces: Sequence[tuple[str, str]], length: int) -> list[tuple[str, str]]:
+    kept = []
+    for text, mark in pieces:
+        kept.append((text[length:], mark))
+        length = max(0, length - len(text))
+    return [piece for piece in kept if piece[0]]
 
 
 def _details(

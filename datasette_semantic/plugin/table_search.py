@@ -26,7 +26,7 @@ from .facets import (
     rows_that_pass,
     rows_with_keys,
     suggest_facets,
-    wanted_columns,
+    wanted_facets,
 )
 from .filters import ActiveFilter, operators, read_filters
 from .query_string import Place, QueryString, key_parts, key_path, read
@@ -172,25 +172,19 @@ async def _facets(
             index=asked.target.index,
             memory=state_of(datasette).suggested_facets,
         )
-    configured = asked.settings.facets
-    if configured is None:
-        table_settings = await compat.table_settings(datasette, asked.target.database, source.table)
-        configured = tuple(table_settings.get("facets") or ()) or choose(suggested)
-    columns = [*source.key_columns, *wanted_columns(asked.query, source, configured)]
+    site = asked.settings.facets
+    if site is None:
+        site = (await compat.table_settings(datasette, asked.target.database, source.table)).get("facets") or ()
+    chosen = choose(suggested) if format_ == "html" and not site and asked.settings.facets is None else ()
+    wanted = wanted_facets(asked.query, source, site=site, data=chosen)
     if found is None:
-        rows = rows_that_pass(source, asked.filters, columns, matching)
+        rows = rows_that_pass(source, asked.filters, matching)
     else:
-        rows = rows_with_keys(source, found.results.match_keys, columns)
+        rows = rows_with_keys(source, found.results.match_keys)
     facets = await count_facets(
-        datasette,
-        request,
-        asked.query,
-        database=asked.target.database,
-        source=source,
-        rows=rows,
-        configured=configured,
+        datasette, request, asked.query, database=asked.target.database, rows=rows, wanted=wanted
     )
-    return Facets(facets.blocks, facets.timed_out, links_to_more(asked.query, suggested, facets))
+    return replace(facets, more=links_to_more(asked.query, suggested, wanted))
 
 
 # --- the page --------------------------------------------------------------------------------------------------------
