@@ -77,13 +77,40 @@ class Calls:
 
 
 @pytest.fixture
-def demo_embed() -> Iterator[Calls]:
+def register_model() -> Iterator[Callable[..., None]]:
+    """`register_model(model, aliases=())` registers an llm embedding model through llm's own hook, for one test."""
+    import llm
+    from llm.plugins import pm
+
+    from datasette_semantic.embedding.models import embedder
+
+    registered: list[tuple[Any, tuple[str, ...]]] = []
+
+    class Plugin:
+        @llm.hookimpl
+        def register_embedding_models(self, register: Callable[..., None]) -> None:
+            for model, aliases in registered:
+                register(model, aliases=aliases)
+
+    def add(model: Any, aliases: tuple[str, ...] = ()) -> None:
+        registered.append((model, aliases))
+
+    embedder.cache_clear()
+    pm.register(Plugin(), name="models-of-a-test")
+    try:
+        yield add
+    finally:
+        pm.unregister(name="models-of-a-test")
+        embedder.cache_clear()
+
+
+@pytest.fixture
+def demo_embed(register_model: Callable[..., None]) -> Calls:
     """The embedding model `demo-embed`, registered through llm's own hook; the fixture's value is its record of calls.
 
     Deterministic: each word adds one to one of 64 dimensions, so texts that share words are near each other.
     """
     import llm
-    from llm.plugins import pm
 
     calls = Calls()
 
@@ -96,16 +123,8 @@ def demo_embed() -> Iterator[Calls]:
             calls.batches.append(texts)
             return map(bag_of_words, texts)
 
-    class Plugin:
-        @llm.hookimpl
-        def register_embedding_models(self, register: Callable[..., None]) -> None:
-            register(DemoEmbed(), aliases=("demo",))
-
-    pm.register(Plugin(), name="demo-embed")
-    try:
-        yield calls
-    finally:
-        pm.unregister(name="demo-embed")
+    register_model(DemoEmbed(), aliases=("demo",))
+    return calls
 
 
 def bag_of_words(text: str) -> list[float]:

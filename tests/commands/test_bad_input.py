@@ -256,10 +256,9 @@ def test_a_vector_of_zeros_is_refused(refused, run, holding, zero_model) -> None
 
 
 @pytest.fixture
-def zero_model() -> Iterator[str]:
+def zero_model(register_model) -> str:
     """A model that sees no meaning in anything."""
     import llm
-    from llm.plugins import pm
 
     class Zero(llm.EmbeddingModel):
         model_id = "zero"
@@ -267,14 +266,8 @@ def zero_model() -> Iterator[str]:
         def embed_batch(self, items, *, key=None):
             return [[0.0] * 8 for _ in items]
 
-    class Plugin:
-        @llm.hookimpl
-        def register_embedding_models(self, register) -> None:
-            register(Zero())
-
-    pm.register(Plugin(), name="zero")
-    yield "zero"
-    pm.unregister(name="zero")
+    register_model(Zero())
+    return "zero"
 
 
 def test_a_view(refused, articles: Path) -> None:
