@@ -19,6 +19,9 @@ from .state import DatabaseView, state_of
 
 __all__ = ["companions_of", "hidden_in_metadata", "look_at"]
 
+_SEQUENCE = "sqlite_sequence"
+"""vec0 makes SQLite keep this table, and in it the names of vec0's own tables."""
+
 _FRESH_SECONDS = 1.0
 """How long a look at a database holds good: as long as 1.0 trusts its own catalog of tables."""
 
@@ -51,7 +54,7 @@ def companions_of(indexes: Iterable[IndexRecord], names: Iterable[str]) -> dict[
             found[name] = ()
         elif owners:
             found[name] = owners
-        elif name.startswith(OWN_PREFIX):
+        elif name.startswith(OWN_PREFIX) or (name == _SEQUENCE and everything):
             found[name] = everything
     return found
 
