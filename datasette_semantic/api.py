@@ -12,24 +12,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
+
+from numpy.typing import ArrayLike
 
 from .config import DEFAULT_LIMIT
 from .embedding.models import Embedder, default_model, embedder
-from .errors import BadVector, ModelError
+from .errors import BadOption, BadVector, IndexStateError, ModelError
 from .ingest.declare import declare, redeclared, text_spec
 from .ingest.update import update
-from .laws.vectors import FloatVector
+from .laws.vectors import FloatVector, normalise
 from .records import (
     ChunkSpec,
     IndexRecord,
     IndexStatus,
     ListWeights,
+    OnMismatch,
     Progress,
     RowFilter,
     SearchRequest,
     SearchResults,
     Source,
+    TextSpec,
     UpdateReport,
 )
 from .search import engine
@@ -77,14 +81,21 @@ class SemanticIndex:
         where: str | None = None,
         chunks: ChunkSpec | None = None,
         tokenize: str = "auto",
+        on_mismatch: OnMismatch = "rebuild",
+        allow_empty: bool = False,
     ) -> SemanticIndex:
         """Declare an index; `update()` then fills it. An index that is there already and was made alike is returned
         as it is.
 
-        One that was made otherwise (other columns, model, template ...) is dropped and declared anew. Raises
-        InputError (no such table or column, nothing to embed), ModelError, ExtensionMissing, DatabaseProblem; the
-        file is then as it was.
+        `on_mismatch` says what becomes of one that was made otherwise (other columns, model, template ...): "rebuild"
+        drops it and declares it anew, for vectors are derived data; "error" raises IndexStateError that names the
+        differences; "keep" returns it as it is. `allow_empty` lets an index be declared over a table without rows.
+
+        Raises InputError (no such table or column, nothing to embed), ModelError, ExtensionMissing, DatabaseProblem;
+        the file is then as it was.
         """
+        if on_mismatch not in get_args(OnMismatch):
+            raise BadOption(f"unknown on_mismatch {on_mismatch!r}; there are: {', '.join(get_args(OnMismatch))}")
         connection, owned = _open(database)
         try:
             with translated(_name(database)):
@@ -94,7 +105,10 @@ class SemanticIndex:
                 chosen = embedder(model or (existing.model if existing else default_model()))
                 prepare(connection)
                 spec = chunks or (existing.chunks if existing else ChunkSpec())
-                if existing is None or redeclared(existing, text=text, chunks=spec, model=chosen.model_id):
+                if existing is None or (
+                    redeclared(existing, text=text, chunks=spec, model=chosen.model_id)
+                    and _rebuilds(existing, on_mismatch, text=text, chunks=spec, model=chosen.model_id)
+                ):
                     declare(
                         connection,
                         source,
@@ -103,6 +117,7 @@ class SemanticIndex:
                         embedder=chosen,
                         tokenize=tokenize,
                         replacing=existing,
+                        allow_empty=allow_empty,
                     )
         except BaseException:
             if owned:
@@ -118,9 +133,24 @@ class SemanticIndex:
         """Embed what is new or changed and drop what is gone. Raises ModelError, DatabaseProblem; what was done stays
         done."""
         with translated():
+            if self.record.settings.get("provisional"):
+                self._declare_again()
             report = update(self._connection, self.source, self.record, self._embedder(), progress=progress)
             self.record = catalog.find(self._connection, self.source.table)
         return report
+
+    def _declare_again(self) -> None:
+        """Choose the keyword index by the text that has come since an index was declared over an empty table."""
+        declare(
+            self._connection,
+            self.source,
+            text=self.record.text,
+            chunks=self.record.chunks,
+            embedder=self._embedder(),
+            replacing=self.record,
+            allow_empty=True,
+        )
+        self.record = catalog.find(self._connection, self.source.table)
 
     def drop(self) -> None:
         """Remove the index and every trace of it; the file's schema is then as it was before."""
@@ -141,12 +171,14 @@ class SemanticIndex:
         weights: ListWeights | None = None,
         exact: bool = False,
         columns: Sequence[str] | None = None,
+        vector: ArrayLike | None = None,
     ) -> SearchResults:
         """Search by words, meaning, or both; `query` may hold anything at all.
 
         `where` is SQL over the table's columns, with `params`, or a mapping in Datasette's grammar:
-        `{"year__gte": 1990}`. Where the model cannot answer, the keyword list does, with a warning.
-        Raises InputError, DatabaseProblem.
+        `{"year__gte": 1990}`. `vector`, shape (dimensions,), is the query's vector where you have it already: the
+        model is then not asked. Where the model cannot answer, the keyword list does, with a warning.
+        Raises InputError (BadVector, BadFilter, BadOption), DatabaseProblem.
         """
         request = SearchRequest(
             query=query,
@@ -158,9 +190,9 @@ class SemanticIndex:
             exact=exact,
             columns=columns,
         )
-        vector, warnings = query_vector(self.record, request)
+        unit, warnings = query_vector(self.record, request) if vector is None else (self._unit(vector), ())
         with translated():
-            return engine.search(self._connection, self.record, request, vector=vector, warnings=warnings)
+            return engine.search(self._connection, self.record, request, vector=unit, warnings=warnings)
 
     def similar(
         self,
@@ -232,6 +264,16 @@ class SemanticIndex:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _unit(self, values: ArrayLike) -> FloatVector:
+        """Return a caller's vector at unit length. Raises BadVector where it does not fit the index."""
+        vector = normalise(values)
+        if len(vector) != self.record.dimensions:
+            raise BadVector(
+                f"the vector has {len(vector)} dimensions; the index of {self.record.table!r} has "
+                f"{self.record.dimensions}, of the model {self.record.model!r}"
+            )
+        return vector
+
     def _embedder(self) -> Embedder:
         return embedder(self.record.model)
 
@@ -239,11 +281,33 @@ class SemanticIndex:
 def indexes(database: Any) -> list[SemanticIndex]:
     """Return every index of a database, by table name. Raises DatabaseProblem, ExtensionMissing."""
     connection, owned = _open(database)
-    with translated(_name(database)):
-        found = [SemanticIndex(connection, record.table) for record in catalog.all_indexes(connection)]
-    if owned and not found:
-        connection.close()
-    return found
+    try:
+        with translated(_name(database)):
+            tables = [record.table for record in catalog.all_indexes(connection)]
+    finally:
+        if owned:
+            connection.close()
+    return [SemanticIndex(database, table) for table in tables]
+
+
+def _rebuilds(existing: IndexRecord, on_mismatch: OnMismatch, *, text: TextSpec, chunks: ChunkSpec, model: str) -> bool:
+    """True where an index that was made otherwise is to be made anew. Raises IndexStateError that says what differs."""
+    if on_mismatch == "error":
+        pairs = {
+            "columns": (existing.text.columns, text.columns),
+            "template": (existing.text.template, text.template),
+            "where": (existing.text.where, text.where),
+            "chunks": (existing.chunks, chunks),
+            "model": (existing.model, model),
+        }
+        told = "; ".join(
+            f"{name}: {was!r} there, {now!r} asked for" for name, (was, now) in pairs.items() if was != now
+        )
+        raise IndexStateError(
+            f"the index of {existing.table!r} was made otherwise ({told}); "
+            'drop it, or pass on_mismatch="rebuild" or "keep"'
+        )
+    return on_mismatch == "rebuild"
 
 
 def query_vector(record: IndexRecord, request: SearchRequest) -> tuple[FloatVector | None, tuple[str, ...]]:

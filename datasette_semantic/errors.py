@@ -17,6 +17,7 @@
     │   ├── ModelNotAllowed       403  a model that may not be called from SQL
     │   └── BadModelOutput        502  wrong number or length of vectors
     ├── ExtensionMissing          501  sqlite-vec cannot be loaded into this SQLite
+    ├── ExtraMissing              501  an optional package is not installed; also an ImportError
     └── DatabaseProblem           500  locked, read-only, damaged, or no database at all
 
 The message says what happened, with which value, and what to do next. The class knows its HTTP status, so that each
@@ -34,6 +35,7 @@ __all__ = [
     "BadVector",
     "DatabaseProblem",
     "ExtensionMissing",
+    "ExtraMissing",
     "IndexStateError",
     "InputError",
     "ModelError",
@@ -135,6 +137,12 @@ class BadModelOutput(ModelError):
 
 class ExtensionMissing(SemanticError):
     """sqlite-vec cannot be loaded into this SQLite."""
+
+    status = 501
+
+
+class ExtraMissing(SemanticError, ImportError):
+    """An optional package is not installed; the message names the extra that brings it."""
 
     status = 501
 

@@ -20,6 +20,7 @@ __all__ = [
     "KeywordSpec",
     "ListWeights",
     "Mode",
+    "OnMismatch",
     "Passage",
     "Progress",
     "RowFilter",
@@ -42,6 +43,9 @@ Mode = Literal["hybrid", "semantic", "keyword"]
 MODES: tuple[Mode, ...] = ("hybrid", "semantic", "keyword")
 
 FusionMethod = Literal["score", "rrf"]
+
+OnMismatch = Literal["rebuild", "error", "keep"]
+"""What becomes of an index that was made otherwise than the code now declares it."""
 
 
 # --- the table of the user -------------------------------------------------------------------------------------------

@@ -28,6 +28,9 @@ __all__ = ["declare", "redeclared", "text_spec"]
 
 _FTS5_TOKENIZERS = ("unicode61", "porter", "trigram", "ascii")
 
+_PROBE = "text"
+"""What a model is asked to embed to learn its dimensions, where the table has no text yet."""
+
 _SAMPLE_ROWS = 200
 """Rows whose text shows the languages of a table."""
 
@@ -73,19 +76,21 @@ def declare(
     embedder: Embedder,
     tokenize: str = "auto",
     replacing: IndexRecord | None = None,
+    allow_empty: bool = False,
 ) -> IndexRecord:
     """Make an empty index over a table: catalog entry, companion tables, triggers; `replacing` is dropped in the same
     step.
 
-    The model is asked, once at most, before the transaction begins.
+    The model is asked, once at most, before the transaction begins. `allow_empty` lets the table have no text yet; the
+    keyword index is then `provisional` until text shows the table's languages.
 
     Raises InputError where the table has no rows or no text, ModelError where the model cannot embed, IndexStateError
     where a companion's name is taken.
     """
     sample = list(islice(_texts(connection, source, text), _SAMPLE_ROWS))
-    if not sample:
+    if not sample and not allow_empty:
         raise InputError(_nothing_to_embed(connection, source, text))
-    first = _first_vector(sample, chunks, embedder)
+    first = _first_vector(sample or (_PROBE,), chunks, embedder)
     dimensions = embedder.dimensions
     if dimensions is None:
         raise ModelError(
@@ -105,7 +110,7 @@ def declare(
         chunk_table=names.chunk_table(source.table),
         row_table=names.row_table(source.table),
         state="building",
-        settings={"filled": False},
+        settings={"filled": False} | ({} if sample or tokenize != "auto" else {"provisional": True}),
     )
     with transaction(connection):
         if replacing is not None:
