@@ -10,6 +10,11 @@ What may be typed
     title:robot         in that column, where the table has it; otherwise plain words
     title:"in love"  -title:robot  -robo*  "blade run"*         the parts combine
 
+A word with hyphens or slashes asks for the whole of it and for its parts: covid-19 is covid-19 OR covid OR 19.
+
+In running text, more than `PROSE_WORDS` plain words, quotes and dashes are the writer's and not ours: what is quoted
+only ranks, and nothing is excluded. So a pasted sentence finds what it is about.
+
 Everything else is plain words. `AND`, `NOT`, `NEAR`, brackets, `+`, `^` and backslashes have no meaning here; a quote
 without a partner, an inch mark (12"), an `OR` with nothing on one side, `--flag`, `- ` and a lone `*` are read as the
 plain text they were most likely meant to be. Curly quotes count as quotes, for phones type them. NULs and lone
@@ -38,15 +43,29 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from datasette_semantic.config import MAX_QUERY_CHARS
 
-__all__ = ["MAX_OPERANDS", "MAX_TERMS", "ParsedQuery", "Term", "excluded_match", "parse", "to_match", "words"]
+__all__ = [
+    "MAX_OPERANDS",
+    "MAX_TERMS",
+    "PROSE_WORDS",
+    "ParsedQuery",
+    "Term",
+    "excluded_match",
+    "parse",
+    "relaxed",
+    "to_match",
+    "words",
+]
 
 MAX_TERMS: Final = 64
 """Terms kept of one query. Required phrases are kept first, then exclusions, then words in the order typed."""
+
+PROSE_WORDS: Final = 10
+"""More plain words than that are a text rather than a query."""
 
 MAX_OPERANDS: Final = 128
 """Strings in one side of a MATCH expression: a term may be analysed into many. FTS5 walks one list of rows for each."""
@@ -97,6 +116,7 @@ _PIECE = re.compile(
 
 # Between words even without a space. A comma between digits is part of the number.
 _BETWEEN_WORDS = re.compile(r"""[\s"()\[\]{}<>;!?|…、。，；！？：（）「」『』【】《》〈〉«»]+|(?<!\d),|,(?!\d)""")
+_JOINTS = re.compile("[-‐‑–—/=&]+")
 _EDGES = ".,:'’‘`^~=&/\\·•_-–—"
 
 
@@ -117,11 +137,28 @@ def parse(text: str, *, columns: Sequence[str] = ()) -> ParsedQuery:
     Never raises, whatever is typed; the time is linear in the length.
     """
     names = {column.casefold(): column for column in columns}
+    pieces = list(_pieces(_bindable(text[:MAX_QUERY_CHARS]).translate(_CURLY_QUOTES), names))
+    plain = sum(not (piece.excluded or piece.either or piece.terms[0].phrase) for piece in pieces if piece.terms)
+    if plain <= PROSE_WORDS:
+        return _understood(pieces)
+    return relaxed(_understood([replace(piece, excluded=False) for piece in pieces]))
+
+
+def relaxed(query: ParsedQuery) -> ParsedQuery:
+    """Return `query` with nothing required: its phrases, and the words in them, only rank. For when nothing matched."""
+    phrases = [term for group in query.required for term in group]
+    loose = [Term(word, column=term.column) for term in phrases for word in term.text.split() if _has_word(word)]
+    optional = _distinct([*query.optional, *phrases, *loose])
+    return replace(query, optional=tuple(optional.values())[: MAX_TERMS - len(query.excluded)], required=())
+
+
+def _understood(pieces: Iterable[_Piece]) -> ParsedQuery:
+    """Put the pieces together: what OR joins, what must match, what may."""
     chains: list[list[Term]] = []  # the terms of each inner list were joined by OR
     excluded: list[Term] = []
     rest: list[str] = []
     joining = False
-    for piece in _pieces(_bindable(text[:MAX_QUERY_CHARS]).translate(_CURLY_QUOTES), names):
+    for piece in pieces:
         if piece.either and chains:
             joining = True
         elif piece.excluded:
@@ -198,8 +235,14 @@ def _word_piece(raw: str, names: Mapping[str, str]) -> _Piece:
     column = names.get(scope.casefold()) if colon and _has_word(scoped) else None
     if column is not None:
         body = scoped
-    terms = tuple(term for word in _BETWEEN_WORDS.split(body) if (term := _word_term(word, column)) is not None)
-    return _Piece(body, terms, excluded=excluded)
+    found = [term for word in _BETWEEN_WORDS.split(body) if (term := _word_term(word, column)) is not None]
+    terms = found if excluded else [part for term in found for part in _whole_and_parts(term)]
+    return _Piece(body, tuple(terms), excluded=excluded)
+
+
+def _whole_and_parts(term: Term) -> list[Term]:
+    parts = [] if term.prefix else [bare for part in _JOINTS.split(term.text) if _has_word(bare := part.strip(_EDGES))]
+    return [term, *(replace(term, text=part) for part in parts)] if len(parts) > 1 else [term]
 
 
 def _word_term(word: str, column: str | None) -> Term | None:
@@ -261,7 +304,8 @@ def words(query: ParsedQuery) -> tuple[str, ...]:
     asked for.
     """
     quoted = [word for group in query.required for term in group for word in _marked(term)]
-    loose = [word for term in query.optional for word in _marked(term)]
+    # The parts of a joined word stand beside it.
+    loose = [word for term in query.optional if term.prefix or not _JOINTS.search(term.text) for word in _marked(term)]
     telling = [word for word in loose if word.casefold() not in _FUNCTION_WORDS]
     first: dict[str, str] = {}
     for word in quoted + telling or loose:
@@ -315,5 +359,5 @@ _FUNCTION_WORDS: Final = frozenset(
     a about an and are as at be been but by can could did do does for from had has have he her his how i if in
     into is it its me my no not of on or our she should so than that the their them then there these they this
     those to was we were what when where which who whom whose why will with would you your
-    """.split()  # noqa: SIM905 - prose reads better than a hundred quoted strings
+    """.split()
 )

@@ -127,7 +127,7 @@ _BLOCKS: Final = frozenset(
     address article aside blockquote body br caption center dd details div dl dt fieldset figcaption figure
     footer form h1 h2 h3 h4 h5 h6 head header hr html legend li main nav ol option p pre section summary table
     tbody tfoot thead title tr ul
-    """.split()  # noqa: SIM905
+    """.split()
 )
 _SPACES = re.compile(r"\s+")
 _SPACES_IN_LINE = re.compile(r"[^\S\n]+")

@@ -20,6 +20,7 @@ from datasette_semantic.laws.fts_query import (
     Term,
     excluded_match,
     parse,
+    relaxed,
     to_match,
     words,
 )
@@ -36,7 +37,9 @@ TABLE: list[tuple[str, str | None]] = [
     ("  robot\t\nlove  ", '"robot" OR "love"'),
     ("a robot, that falls in love!", '"a" OR "robot" OR "that" OR "falls" OR "in" OR "love"'),
     ("Robot robot ROBOT", '"Robot"'),
-    ("don't well-known os.path C++ 10,000", '"don\'t" OR "well-known" OR "os.path" OR "C++" OR "10,000"'),
+    ("don't os.path C++ 10,000", '"don\'t" OR "os.path" OR "C++" OR "10,000"'),
+    ("well-known t/nroff", '"well-known" OR "well" OR "known" OR "t/nroff" OR "t" OR "nroff"'),
+    ("title:covid-19", '"title" : "covid-19" OR "title" : "covid" OR "title" : "19"'),
     ("print(x,y)", '"print" OR "x" OR "y"'),
     ("机器人，爱？", '"机器人" OR "爱"'),
     ("_private_ 'quoted' `code`", '"private" OR "quoted" OR "code"'),
@@ -66,7 +69,7 @@ TABLE: list[tuple[str, str | None]] = [
     ("-vampire", None),
     ("robot - vampire", '"robot" OR "vampire"'),
     ("robot --flag", '"robot" OR "flag"'),
-    ("well-known", '"well-known"'),
+    ("covid-1*", '"covid-1"*'),
     ("robot -", '"robot"'),
     ("robot -e-mail", '("robot") NOT ("e-mail")'),
     # OR
@@ -96,7 +99,7 @@ TABLE: list[tuple[str, str | None]] = [
     ("title: robot", '"title" OR "robot"'),
     ("title:", '"title"'),
     (":robot", '"robot"'),
-    ("http://example.com/a?b=c", '"http://example.com/a" OR "b=c"'),
+    ("http://example.com", '"http://example.com" OR "http" OR "example.com"'),
     # FTS5's own language means nothing here
     ("robot AND love", '"robot" OR "AND" OR "love"'),
     ("NOT love", '"NOT" OR "love"'),
@@ -211,6 +214,7 @@ def test_text_to_embed(typed: str, text: str) -> None:
         ("to be or not to be", ("to", "be", "or", "not")),
         ("robo* title:Love", ("robo*", "Love")),
         ('"blade run"*', ("blade", "run*")),
+        ("a state-of-the-art robot", ("state", "art", "robot")),
     ],
 )
 def test_words_to_mark(typed: str, marked: tuple[str, ...]) -> None:
@@ -229,6 +233,35 @@ def test_excluded_match(typed: str, expected: str | None, tables: Any) -> None:
     match = excluded_match(parse(typed, columns=COLUMNS))
     assert match == expected
     rowids(tables, match)
+
+
+# --- running text ---------------------------------------------------------------------------------------------------
+
+TEN = "one two three four five six seven eight nine ten"
+
+
+def test_in_running_text_quotes_and_dashes_are_the_writers() -> None:
+    query = parse(f'{TEN} -dash "extensible languages" eleven')
+    assert not query.required
+    assert not query.excluded
+    assert query.text == f"{TEN} dash extensible languages eleven"
+    assert query.optional[-3:] == (Term("extensible languages", phrase=True), Term("extensible"), Term("languages"))
+    assert Term("dash") in query.optional
+
+
+def test_a_query_of_many_words_keeps_its_operators() -> None:
+    query = parse(f'{TEN} -dash "extensible languages"')
+    assert query.required == ((Term("extensible languages", phrase=True),),)
+    assert query.excluded == (Term("dash"),)
+
+
+def test_relaxed(tables: Any) -> None:
+    query = parse('title:"blade robot" OR vampire love -ice', columns=COLUMNS)
+    assert to_match(relaxed(query)) == (
+        '("love" OR "title" : "blade robot" OR "vampire" OR "title" : "blade" OR "title" : "robot") NOT ("ice")'
+    )
+    assert set(rowids(tables, to_match(relaxed(query)))) == {1, 3}
+    assert relaxed(parse("robot")) == parse("robot")
 
 
 # --- analysed indexes -----------------------------------------------------------------------------------------------
@@ -270,7 +303,7 @@ def test_limits(tables: Any) -> None:
     many = parse(" ".join(f"word{i}" for i in range(500)))
     assert [term.text for term in many.optional] == [f"word{i}" for i in range(MAX_TERMS)]
     rowids(tables, to_match(many))
-    mixed = parse(" ".join(f'w{i} "p{i}" -x{i}' for i in range(40)))
+    mixed = parse(" ".join(f'"p{i}" -x{i}' for i in range(40)) + " robot")
     assert len(mixed.required) == 40
     assert len(mixed.excluded) == MAX_TERMS - 40
     assert not mixed.optional

@@ -225,7 +225,9 @@ def test_any_list_of_strings_is_joined(values: list[str]) -> None:
 
 def test_plain_rows_are_quick() -> None:
     spec = TextSpec(columns=("title", "text", "year"))
-    rows = [{"title": f"Title {i}", "text": "A robot falls in love. " * 20, "year": i} for i in range(20_000)]
+    rows: list[dict[str, Cell]] = [
+        {"title": f"Title {i}", "text": "A robot falls in love. " * 20, "year": i} for i in range(20_000)
+    ]
     started = time.process_time()
     for row in rows:
         row_text(row, spec)
