@@ -35,6 +35,18 @@ FILL_BATCH: Final = 5_000
 SAMPLE_SIZE: Final = 512
 """Vectors kept per index as a sample of all."""
 
+WRITE_SECONDS: Final = 0.04
+"""What one write transaction should take: other writers wait little longer."""
+
+TRAIN_AT: Final = 20_000
+"""Vectors from which an index is trained: below, reading them all takes a few milliseconds."""
+
+TRAIN_SAMPLE: Final = 40
+"""Vectors per cell from which centroids are found."""
+
+FEW_ALLOWED: Final = 2_000
+"""Chunks that a filter may leave to be compared one by one; more are found by probing."""
+
 LEASE_SECONDS: Final = 120
 """After this long a queue entry that a dead process had claimed is free again."""
 

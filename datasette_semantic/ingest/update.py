@@ -11,6 +11,7 @@ from ..store.connection import Connection, transaction
 from .drain import drain
 from .fill import fill
 from .reconcile import note_schema, reconcile
+from .train import needs_training, train
 
 __all__ = ["update"]
 
@@ -33,12 +34,19 @@ def update(
     index = reconcile(connection, source, index)
     index = fill(connection, source, index)
     report = drain(connection, source, index, embedder, progress=progress)
-    index = _measure(connection, index)
+    index = _measure(connection, catalog.find(connection, source.table))
+    index = _train(connection, index)
     if index.state != "ready":
         with transaction(connection):
             catalog.set_state(connection, index, "ready")
     note_schema(connection, source, index)
     return report
+
+
+def _train(connection: Connection, index: IndexRecord) -> IndexRecord:
+    """Give a large index its cells, or new ones when it has outgrown them."""
+    _rows, count = chunks.count(connection, index)
+    return train(connection, index, vectors=count) if needs_training(index, vectors=count) else index
 
 
 def _measure(connection: Connection, index: IndexRecord) -> IndexRecord:

@@ -70,7 +70,9 @@ def search(
         words = lists.keyword_list(connection, source, index, query, allowed=allowed) if by_words else []
     with clock("semantic"):
         near = (
-            lists.semantic_list(connection, index, vector, allowed=allowed) if by_meaning and vector is not None else []
+            lists.semantic_list(connection, index, vector, allowed=allowed, exact=request.exact)
+            if by_meaning and vector is not None
+            else []
         )
         near = _without(connection, source, index, query, near, own_row)
     with clock("fuse"):

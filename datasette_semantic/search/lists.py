@@ -92,7 +92,13 @@ def keyword_list(
 
 
 def semantic_list(
-    connection: Connection, index: IndexRecord, vector: FloatVector, *, allowed: Allowed, depth: int = LIST_DEPTH
+    connection: Connection,
+    index: IndexRecord,
+    vector: FloatVector,
+    *,
+    allowed: Allowed,
+    depth: int = LIST_DEPTH,
+    exact: bool = False,
 ) -> list[Near]:
     """Return up to `depth` rows by nearness, nearest first: for each row its nearest chunk.
 
@@ -101,7 +107,9 @@ def semantic_list(
     rows, chunks = chunk_store.count(connection, index)
     k = min(VEC_K_MAX, max(1, depth * -(-chunks // max(rows, 1))))
     while True:
-        found = vector_index.nearest(connection, index, vector, k=k, allowed=allowed.sql, params=allowed.params)
+        found = vector_index.nearest(
+            connection, index, vector, k=k, allowed=allowed.sql, params=allowed.params, exact=exact
+        )
         nearest: dict[int, Near] = {}
         for row_id, chunk_id, distance in found:
             nearest.setdefault(row_id, Near(row_id, chunk_id, distance))

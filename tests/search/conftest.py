@@ -14,7 +14,7 @@ from datasette_semantic.api import SemanticIndex
 WORDS = """
 robot love garden ship engine apple frost letter harbour steam rose keeper century machine lamp tulip quay orchard
 sail winter river stone bridge market cloud violin doctor forest train mirror planet desert coffee storm island
-""".split()  # noqa: SIM905
+""".split()
 
 
 @pytest.fixture(scope="session")

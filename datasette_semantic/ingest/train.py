@@ -1,0 +1,142 @@
+"""Training: cells for an index that has grown too large to be read whole by every query.
+
+In flat memory and in short steps, each of which a kill leaves resumable: a sample is clustered, the centroids are put
+in force, vectors move to their cells a few hundred at a time, and the number of probes is found by measuring recall on
+the index's own vectors.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..config import TRAIN_AT, TRAIN_SAMPLE, WRITE_SECONDS
+from ..laws.clustering import cell_count, kmeans
+from ..laws.vectors import FloatMatrix
+from ..records import IndexRecord
+from ..store import cells, samples, vector_index
+from ..store.connection import Connection, transaction
+
+__all__ = ["DEFAULT_RECALL", "needs_training", "train"]
+
+DEFAULT_RECALL = 0.95
+_GROWTH = 4
+"""An index is trained anew when it holds so many times the vectors that it was trained on: then twice the cells pay."""
+_QUERIES = 150
+"""Vectors of the index that serve as queries when recall is measured."""
+_NEIGHBOURS = 10
+_LEAST_MOVED, _MOST_MOVED = 128, 1_024
+"""Vectors moved in one transaction."""
+_GATHER = 4_096
+"""Vectors whose cells are found at a time."""
+
+
+def needs_training(index: IndexRecord, *, vectors: int) -> bool:
+    """True where the index has passed the size at which cells pay, or has outgrown those it has."""
+    trained = cells.cells_of(index)
+    if trained is None:
+        return vectors >= TRAIN_AT
+    return trained.probes == 0 or vectors >= _GROWTH * trained.trained_at
+
+
+def train(connection: Connection, index: IndexRecord, *, vectors: int, recall: float = DEFAULT_RECALL) -> IndexRecord:
+    """Give an index of `vectors` vectors its cells, or go on with a training that was broken off.
+
+    Return the record as it then stands. `recall` is the least recall@10 that the number of probes must reach.
+    """
+    trained = cells.cells_of(index)
+    if trained is None or trained.probes > 0:
+        count = cell_count(vectors)
+        centroids = kmeans(samples.draw(connection, index, size=count * TRAIN_SAMPLE), cells=count)
+        with transaction(connection):
+            index = cells.install(connection, index, centroids, vectors=vectors)
+    _move_all(connection, index)
+    with transaction(connection):
+        cells.retire(connection, index)
+    probes, measured = _choose_probes(connection, index, recall)
+    with transaction(connection):
+        return cells.set_probes(connection, index, probes=probes, recall=measured)
+
+
+def _move_all(connection: Connection, index: IndexRecord) -> None:
+    """Move every vector that is not in a cell in force, in write transactions of about WRITE_SECONDS."""
+    size = _LEAST_MOVED
+    for ids, vectors in _gathered(cells.blocks(connection, index, cells.unplaced(connection, index))):
+        numbers = cells.assign(connection, index, vectors)
+        start = 0
+        while start < len(ids):
+            began = time.monotonic()
+            part = slice(start, start + size)
+            with transaction(connection):
+                cells.place(connection, index, ids[part].tolist(), numbers[part], vectors[part])
+            start += size
+            slow = time.monotonic() - began > WRITE_SECONDS
+            size = max(_LEAST_MOVED, size // 2) if slow else min(_MOST_MOVED, size * 2)
+
+
+def _gathered(
+    blocks: Iterator[tuple[NDArray[np.int64], FloatMatrix]],
+) -> Iterator[tuple[NDArray[np.int64], FloatMatrix]]:
+    """Join blocks until they are large enough for one product with the centroids to be worth its while."""
+    waiting: list[tuple[NDArray[np.int64], FloatMatrix]] = []
+    for block in blocks:
+        waiting.append(block)
+        if sum(len(ids) for ids, _ in waiting) >= _GATHER:
+            yield _joined(waiting)
+            waiting = []
+    if waiting:
+        yield _joined(waiting)
+
+
+def _joined(blocks: list[tuple[NDArray[np.int64], FloatMatrix]]) -> tuple[NDArray[np.int64], FloatMatrix]:
+    return np.concatenate([ids for ids, _ in blocks]), np.concatenate([vectors for _, vectors in blocks])
+
+
+def _choose_probes(connection: Connection, index: IndexRecord, wanted: float) -> tuple[int, float]:
+    """Return the least number of probes that reaches the wanted recall@10, and the recall it reaches."""
+    trained = cells.cells_of(index)
+    queries = samples.draw(connection, index, size=_QUERIES)
+    if trained is None or not len(queries):
+        return 1, 1.0
+    truth = _true_neighbours(connection, index, queries)
+    reached = 0.0
+    for probes in _steps(trained.count):
+        found = [
+            set(vector_index.probe_ids(connection, index, query, k=_NEIGHBOURS + 1, probes=probes)) for query in queries
+        ]
+        # The query is a vector of the index itself and finds itself: that is no merit and does not count.
+        hits = sum(len(true & got) for true, got in zip(truth, found, strict=True))
+        reached = hits / max(1, sum(map(len, truth)))
+        if reached >= wanted:
+            return probes, reached
+    return trained.count, reached
+
+
+def _steps(count: int) -> Iterator[int]:
+    """1, 2, 3, 4, 6, 8, 12, 16 ... up to all cells."""
+    power = 1
+    while power < count:
+        yield power
+        if power > 1 and power * 3 // 2 < count:
+            yield power * 3 // 2
+        power *= 2
+    yield count
+
+
+def _true_neighbours(connection: Connection, index: IndexRecord, queries: FloatMatrix) -> list[set[int]]:
+    """Return the ids of each query's nearest neighbours but itself, by one pass over all vectors."""
+    depth = _NEIGHBOURS + 1
+    best = np.full((len(queries), depth), -np.inf, dtype=np.float32)
+    best_ids = np.zeros((len(queries), depth), dtype=np.int64)
+    for ids, vectors in cells.blocks(connection, index):
+        similarity = queries @ vectors.T
+        values = np.concatenate([best, similarity], axis=1)
+        numbers = np.concatenate([best_ids, np.broadcast_to(ids, similarity.shape)], axis=1)
+        keep = np.argpartition(-values, depth - 1, axis=1)[:, :depth]
+        best = np.take_along_axis(values, keep, axis=1)
+        best_ids = np.take_along_axis(numbers, keep, axis=1)
+    order = np.argsort(-best, axis=1)[:, 1:]
+    return [set(row) for row in np.take_along_axis(best_ids, order, axis=1).tolist()]

@@ -1,0 +1,196 @@
+"""The cells of a trained index: centroids in a small vec0 table of their own, each vector in the cell of its nearest.
+
+Cell 0 means "not placed yet" and is always searched, so vectors move to their cells in small steps while people search
+and write. A retrained index gets cells with new numbers; the old ones go when their last vector has moved.
+
+vec0 finds the chunks of a partition by scanning its shadow table; an ordinary index on that table makes it a look-up.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..laws.clustering import nearest_centroids
+from ..laws.quoting import quote
+from ..laws.vectors import FloatMatrix, from_blob, to_blob
+from ..records import IndexRecord
+from . import catalog
+from .connection import Connection
+from .source import json_list
+
+__all__ = [
+    "Cells",
+    "assign",
+    "blocks",
+    "cells_of",
+    "cells_table",
+    "install",
+    "place",
+    "retire",
+    "set_probes",
+    "unplaced",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """What the catalog says of a trained index."""
+
+    version: str
+    first: int
+    """The lowest number of the cells in force; they are numbered through."""
+    count: int
+    probes: int
+    """How many cells a query reads."""
+    recall: float
+    """The recall@10 measured with so many probes."""
+    trained_at: int
+    """Vectors in the index when it was trained."""
+
+
+def cells_of(index: IndexRecord) -> Cells | None:
+    """Return the cells of a trained index, None where it is not trained."""
+    stored = index.settings.get("cells")
+    return Cells(**stored) if stored else None
+
+
+def cells_table(index: IndexRecord) -> str:
+    return f"{index.vec_table}_cells"
+
+
+def install(connection: Connection, index: IndexRecord, centroids: FloatMatrix, *, vectors: int) -> IndexRecord:
+    """Put new centroids in force; return the record as it then stands. Run it inside a transaction.
+
+    All vectors are then read by every query until `set_probes` is called: a query stays right, only slower.
+    """
+    before = cells_of(index)
+    first = before.first + before.count if before is not None else 1
+    table = quote(cells_table(index))
+    if before is None:
+        connection.execute(
+            f"create virtual table {table} using vec0(cell integer primary key, centroid float[{index.dimensions}])"
+        )
+        name = quote(f"{index.vec_table}_chunks_cell")
+        connection.execute(f"create index if not exists {name} on {quote(index.vec_table + '_chunks')} (partition00)")
+    connection.executemany(
+        f"insert into {table} (cell, centroid) values (?, ?)",
+        [(first + n, to_blob(centroid)) for n, centroid in enumerate(centroids)],
+    )
+    return _save(connection, index, Cells(uuid.uuid4().hex, first, len(centroids), 0, 1.0, vectors))
+
+
+def set_probes(connection: Connection, index: IndexRecord, *, probes: int, recall: float) -> IndexRecord:
+    """Have queries read so many cells; return the record as it then stands."""
+    cells = cells_of(index)
+    if cells is None:
+        return index
+    return _save(connection, index, Cells(cells.version, cells.first, cells.count, probes, recall, cells.trained_at))
+
+
+def _save(connection: Connection, index: IndexRecord, cells: Cells) -> IndexRecord:
+    values = {name: getattr(cells, name) for name in Cells.__slots__}
+    catalog.save_settings(connection, index, {**index.settings, "cells": values})
+    return catalog.find(connection, index.table)
+
+
+def retire(connection: Connection, index: IndexRecord) -> None:
+    """Remove the centroids of earlier trainings, whose cells are empty by now."""
+    cells = cells_of(index)
+    if cells is not None:
+        connection.execute(f"delete from {quote(cells_table(index))} where cell < ?", (cells.first,))
+
+
+def assign(connection: Connection, index: IndexRecord, vectors: FloatMatrix) -> list[int]:
+    """Return the cell for each vector; 0 throughout where the index is not trained."""
+    cells = cells_of(index)
+    if cells is None:
+        return [0] * len(vectors)
+    numbers, centroids = _centroids(_Reader(connection, index, cells))
+    found: list[int] = numbers[nearest_centroids(vectors, centroids)].tolist()
+    return found
+
+
+class _Reader:
+    """Stands for the centroids of one training: equal, and so found in the cache, whatever connection reads them."""
+
+    def __init__(self, connection: Connection, index: IndexRecord, cells: Cells) -> None:
+        self.connection, self.index, self.cells = connection, index, cells
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Reader) and self.cells.version == other.cells.version
+
+    def __hash__(self) -> int:
+        return hash(self.cells.version)
+
+
+@lru_cache(maxsize=2)
+def _centroids(reader: _Reader) -> tuple[NDArray[np.int64], FloatMatrix]:
+    rows = reader.connection.execute(
+        f"select cell, centroid from {quote(cells_table(reader.index))} where cell >= ?", (reader.cells.first,)
+    ).fetchall()
+    del reader.connection  # the cache outlives it
+    numbers = np.array([row[0] for row in rows], dtype=np.int64)
+    return numbers, from_blob(b"".join(row[1] for row in rows), dimensions=reader.index.dimensions)
+
+
+def unplaced(connection: Connection, index: IndexRecord) -> list[int]:
+    """Return the ids of vec0's chunks that hold vectors outside the cells in force."""
+    cells = cells_of(index)
+    first = 1 if cells is None else cells.first
+    rows = connection.execute(
+        f"select chunk_id from {quote(index.vec_table + '_chunks')} where partition00 < ? order by chunk_id", (first,)
+    )
+    return [row[0] for row in rows.fetchall()]
+
+
+def blocks(
+    connection: Connection, index: IndexRecord, chunk_ids: Sequence[int] | None = None
+) -> Iterator[tuple[NDArray[np.int64], FloatMatrix]]:
+    """Yield ids and vectors chunk by chunk, of all or of some of vec0's chunks, in flat memory.
+
+    Read from vec0's shadow tables, where a chunk's vectors lie one behind another; a bit per place says which count.
+    """
+    table = quote(index.vec_table + "_chunks")
+    ids = chunk_ids
+    if ids is None:
+        ids = [row[0] for row in connection.execute(f"select chunk_id from {table} order by chunk_id").fetchall()]
+    sql = (
+        f"select c.validity, c.rowids, v.vectors from {table} c "
+        f"join {quote(index.vec_table + '_vector_chunks00')} v on v.rowid = c.chunk_id where c.chunk_id = ?"
+    )
+    for chunk_id in ids:
+        row = connection.execute(sql, (chunk_id,)).fetchone()
+        if row is None:
+            continue
+        validity, rowids, vectors = tuple(row)
+        present = np.unpackbits(np.frombuffer(validity, dtype=np.uint8), bitorder="little").astype(bool)
+        numbers = np.frombuffer(rowids, dtype="<i8")[: len(present)]
+        matrix = from_blob(vectors, dimensions=index.dimensions)[: len(present)]
+        yield numbers[present], matrix[present]
+
+
+def place(
+    connection: Connection, index: IndexRecord, ids: Sequence[int], numbers: Sequence[int], vectors: FloatMatrix
+) -> None:
+    """Move vectors to the cells `numbers`. Run it inside a transaction: vec0 cannot update a partition key.
+
+    Vectors that were deleted meanwhile are passed over.
+    """
+    table = quote(index.vec_table)
+    rowids = quote(index.vec_table + "_rowids")
+    rows = connection.execute(
+        f"select rowid from {rowids} where rowid in (select value from json_each(?))", (json_list(list(ids)),)
+    )
+    there = {row[0] for row in rows.fetchall()}
+    kept = [(id_, number, vector) for id_, number, vector in zip(ids, numbers, vectors, strict=True) if id_ in there]
+    connection.executemany(f"delete from {table} where id = ?", [(id_,) for id_, _, _ in kept])
+    connection.executemany(
+        f"insert into {table} (id, cell, embedding) values (?, ?, ?)",
+        [(id_, number, to_blob(vector)) for id_, number, vector in kept],
+    )
