@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeAlias, get_args
 
 from numpy.typing import ArrayLike
 
@@ -45,7 +45,7 @@ from .store.source import check_filter, describe, parse_key
 
 __all__ = ["SemanticIndex", "Where", "indexes", "query_vector"]
 
-Where = str | Mapping[str, Any] | tuple[RowFilter, ...] | None
+Where: TypeAlias = str | Mapping[str, Any] | tuple[RowFilter, ...] | None
 """SQL over the table's columns, a mapping in Datasette's grammar, filters made before, or none."""
 
 
