@@ -151,7 +151,6 @@ class SearchPage:
     """The address without the weaker matches, where they are shown."""
     milliseconds: int
     notices: tuple[str, ...]
-    error: str
     facets: Facets
     all_values_url: str
     """The address with as many values in each facet as Datasette allows."""

@@ -87,7 +87,7 @@ async def answer(
     vector, notices = await _meaning(datasette, target, query)
     request = SearchRequest(
         query=query.q,
-        mode=query.mode,
+        mode="keyword" if notices else query.mode,
         limit=query.size,
         offset=query.place.offset,
         filters=tuple(filters),

@@ -208,7 +208,6 @@ async def _page(
     database, table = target.database, target.source.table
     table_url = datasette.urls.table(database, table)
     cards = () if found is None else await _cards(datasette, request, asked, found)
-    here = datasette.urls.path(query.path)
     return page.SearchPage(
         database=database,
         table=table,
@@ -217,7 +216,7 @@ async def _page(
         private=asked.private,
         stylesheet=asset(datasette, "semantic.css"),
         script=asset(datasette, "semantic.js"),
-        action=here,
+        action=query.path,
         q=query.q,
         modes=modes_of(query),
         hidden_fields=_hidden_fields(query),
@@ -233,7 +232,6 @@ async def _page(
         strong_url=query.link(replace={"weak": None}) if query.weak else None,
         milliseconds=0 if found is None else max(1, round(found.seconds * 1_000)),
         notices=() if found is None else found.notices,
-        error="",
         facets=facets,
         all_values_url=query.link(replace={"_facet_size": "max"}),
         active_filters=asked.active,

@@ -106,8 +106,8 @@ def write_articles(path: Path, *, count: int = 300) -> Path:
         database.execute("create table authors (id integer primary key, name text)")
         database.executemany("insert into authors values (?, ?)", [(1, "Ada <b>"), (2, "Bruno")])
         database.execute(
-            "create table articles (id integer primary key, title text, body text, year integer, topic text, tags text, "
-            "written text, author_id integer references authors(id))"
+            "create table articles (id integer primary key, title text, body text, year integer, topic text, "
+            "tags text, written text, author_id integer references authors(id))"
         )
         database.executemany(
             "insert into articles values (:id, :title, :body, :year, :topic, :tags, :written, :author_id)",

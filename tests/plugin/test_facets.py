@@ -41,10 +41,13 @@ def plain_counts(file: Path, keys: list[int]) -> dict[str, dict[str, int]]:
             "year": _count(database, f"select year, count(*) from articles where {among} group by 1", packed),
             "tags": _count(
                 database,
-                f"select j.value, count(distinct articles.id) from articles, json_each(tags) j where articles.{among} group by 1",
+                "select j.value, count(distinct articles.id) from articles, json_each(tags) j "
+                f"where articles.{among} group by 1",
                 packed,
             ),
-            "written": _count(database, f"select date(written), count(*) from articles where {among} group by 1", packed),
+            "written": _count(
+                database, f"select date(written), count(*) from articles where {among} group by 1", packed
+            ),
         }
 
 
@@ -57,7 +60,9 @@ def _count(database: sqlite3.Connection, sql: str, packed: str) -> dict[str, int
 async def test_counts_and_totals_are_those_of_plain_sql(site: Any, articles_file: Path, mode: str) -> None:
     for words in QUERIES:
         for filters in FILTERS:
-            query = urlencode([("q", words), ("mode", mode), ("_size", "max"), ("_facet_size", "max"), *FACETS, *filters])
+            query = urlencode(
+                [("q", words), ("mode", mode), ("_size", "max"), ("_facet_size", "max"), *FACETS, *filters]
+            )
             body = await get_json(site, f"{SEARCH}.json?{query}")
             keys = [row["id"] for row in body["rows"]]
             assert body["total"] == len(keys)

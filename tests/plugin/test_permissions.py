@@ -1,4 +1,4 @@
-"""Nobody without view-table gets anything out of the plugin: every route, every kind of actor, every level of denial."""
+"""Nobody without view-table gets anything out of the plugin: every route, every actor, every level of denial."""
 
 from __future__ import annotations
 
@@ -105,9 +105,7 @@ COMPANIONS = [
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("actor", [None, "other"])
-async def test_companion_tables_are_denied_with_their_source(
-    make: Make, files: list[Path], actor: str | None
-) -> None:
+async def test_companion_tables_are_denied_with_their_source(make: Make, files: list[Path], actor: str | None) -> None:
     datasette = make(files, config=DENIALS["table"])
     tables = await datasette.get_database("hidden").table_names()
     ours = [table for table in tables if table != "secrets"]

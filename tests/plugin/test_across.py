@@ -1,0 +1,136 @@
+"""One search over many tables."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from datasette_semantic.errors import DatabaseProblem
+from datasette_semantic.plugin import across
+
+from .conftest import Make, embed, get, get_json, write_articles
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """`first.db` with two indexed tables, `second.db` with one."""
+    folder = tmp_path_factory.mktemp("across")
+    first = write_articles(folder / "first.db", count=40)
+    for path, table in ((first, "notes"), (folder / "second.db", "letters")):
+        with closing(sqlite3.connect(path)) as database, database:
+            database.execute(f"create table {table} (code text primary key, name text, body text)")
+            database.executemany(
+                f"insert into {table} values (?, ?, ?)",
+                [(f"{table}/{n}", f"{table} {n}", f"a robot wrote letter {n}") for n in range(10)],
+            )
+        embed(path, table, ["name", "body"])
+    return [first, folder / "second.db"]
+
+
+@pytest.mark.asyncio
+async def test_one_ranking_over_everything(make: Make, files: list[Path]) -> None:
+    datasette = make(files)
+    body = await get_json(datasette, "/-/hybrid-search.json?q=robot+letter&_size=9")
+    assert [row["rank"] for row in body["rows"]] == list(range(1, 10))
+    assert {(row["database"], row["table"]) for row in body["rows"]} == {
+        ("first", "articles"),
+        ("first", "notes"),
+        ("second", "letters"),
+    }
+    assert [row["score"] for row in body["rows"]] == sorted((row["score"] for row in body["rows"]), reverse=True)
+    assert body["total"] == 60
+    counts = {each["value"]: each["count"] for each in body["facet_results"]["results"]["table"]["results"]}
+    assert counts == {"first/articles": 40, "first/notes": 10, "second/letters": 10}
+
+
+@pytest.mark.asyncio
+async def test_a_database_searches_its_own_tables(make: Make, files: list[Path]) -> None:
+    body = await get_json(make(files), "/second/-/hybrid-search.json?q=robot")
+    assert {row["table"] for row in body["rows"]} == {"letters"}
+    assert list(body["rows"][0])[:3] == ["database", "table", "code"]
+
+
+@pytest.mark.asyncio
+async def test_pages_joined_are_the_whole_ranking(make: Make, files: list[Path]) -> None:
+    datasette = make(files)
+    whole = await get_json(datasette, "/-/hybrid-search.json?q=robot&_size=max")
+    path, joined = "/-/hybrid-search.json?q=robot&_size=7", []
+    while path:
+        body = await get_json(datasette, path)
+        joined += body["rows"]
+        path = (body["next_url"] or "").removeprefix("http://localhost")
+    assert joined == whole["rows"]
+    assert len(joined) == whole["total"] == 60
+
+
+@pytest.mark.asyncio
+async def test_facet_by_table(make: Make, files: list[Path]) -> None:
+    datasette = make(files)
+    body = await get_json(datasette, "/-/hybrid-search.json?q=robot&table=first/notes&_size=max")
+    assert {row["table"] for row in body["rows"]} == {"notes"}
+    assert body["total"] == 10
+    page = (await get(datasette, "/-/hybrid-search?q=robot&table=first/notes")).text
+    assert 'class="selected"' in page
+    assert "/first/notes/notes~2F" in page
+
+
+@pytest.mark.asyncio
+async def test_weights_per_table(make: Make, files: list[Path]) -> None:
+    def weight(value: float) -> dict[str, Any]:
+        plugins = {"plugins": {"datasette-semantic": {"table_weight": value}}}
+        return {"databases": {"second": {"tables": {"letters": plugins}}}}
+
+    heavy = await get_json(make(files, config=weight(5)), "/-/hybrid-search.json?q=robot&_size=5")
+    assert {row["table"] for row in heavy["rows"]} == {"letters"}
+    left_out = await get_json(make(files, config=weight(0)), "/-/hybrid-search.json?q=robot&_size=max")
+    assert "letters" not in {row["table"] for row in left_out["rows"]}
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("trouble", ["slow", "broken"])
+async def test_one_bad_table_only_warns(
+    make: Make, files: list[Path], monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    real = across.answer
+
+    async def answer(datasette: Any, target: Any, *arguments: Any, **options: Any) -> Any:
+        if target.source.table == "notes":
+            if trouble == "broken":
+                raise DatabaseProblem("notes is damaged")
+            await asyncio.sleep(30)
+        return await real(datasette, target, *arguments, **options)
+
+    monkeypatch.setattr(across, "answer", answer)
+    monkeypatch.setattr(across, "_TABLE_SECONDS", 0.5)
+    datasette = make(files)
+    body = await get_json(datasette, "/-/hybrid-search.json?q=robot&_size=max")
+    assert {row["table"] for row in body["rows"]} == {"articles", "letters"}
+    assert len(body["warnings"]) == 1
+    assert "notes is left out" in body["warnings"][0]
+    page = await get(datasette, "/-/hybrid-search?q=robot")
+    assert page.status_code == 200
+    assert "notes is left out" in page.text
+
+
+@pytest.mark.asyncio
+async def test_before_anything_is_asked(make: Make, files: list[Path], tmp_path: Path) -> None:
+    page = (await get(make(files), "/-/hybrid-search")).text
+    for table in ("first/articles", "first/notes", "second/letters"):
+        assert f'href="/{table}/-/hybrid-search"' in page
+    empty = tmp_path / "empty.db"
+    sqlite3.connect(empty).execute("create table t (id)").connection.close()
+    nothing = (await get(make([empty]), "/-/hybrid-search?q=x")).text
+    assert "Nothing here matches" in nothing
+    assert "No table here can be searched yet" in (await get(make([empty]), "/-/hybrid-search")).text
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("query", ["q=x&year=1", "q=x&_size=x", "like=3", "q=x&_where=1"])
+async def test_what_means_nothing_here_is_refused(make: Make, files: list[Path], query: str) -> None:
+    await get_json(make(files), f"/-/hybrid-search.json?{query}", status=400)
+    assert (await get(make(files), f"/first/-/hybrid-search?{query}")).status_code == 400
