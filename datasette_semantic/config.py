@@ -20,6 +20,9 @@ LOOKUP_DEPTH: Final = 200
 """How many of the best rows by words get their cosine looked up where the semantic list does not hold them. Rows
 further down keep the semantic value of an ordinary row: they are too far from the top for it to matter."""
 
+CALIBRATE_AT: Final = 200
+"""Rows from which an index over one of llm's models is measured with a few hundred calls; the built-in model always."""
+
 VEC_K_MAX: Final = 4_096
 """sqlite-vec refuses a larger k."""
 

@@ -26,6 +26,8 @@ class Embedder(Protocol):
     """None until the model has been asked once."""
     remote: bool
     """True where a call may reach the network or cost money."""
+    keyless: bool
+    """True where the model needs no key, so that calls cost time only."""
     batch_size: int
     """Texts per call that suit the model."""
 
@@ -51,6 +53,7 @@ class BuiltInEmbedder:
     model_id = DEFAULT_MODEL
     dimensions: int | None = 256
     remote = False
+    keyless = True
     batch_size = 512
 
     def embed_documents(self, texts: Sequence[str]) -> tuple[FloatMatrix, NDArray[np.bool_]]:
@@ -77,6 +80,7 @@ class LlmEmbedder:
         self._lock = threading.Lock()  # llm sets the key on the model object for models of the older kind
         self.model_id: str = model.model_id
         self.dimensions: int | None = None
+        self.keyless: bool = not model.needs_key
         self.remote = True  # llm does not say which models stay on this machine, so none is trusted to
         self.batch_size: int = model.batch_size or 100
 

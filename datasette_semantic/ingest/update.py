@@ -8,6 +8,7 @@ from ..embedding.models import Embedder
 from ..records import IndexRecord, Progress, Source, UpdateReport
 from ..store import catalog, chunks, samples
 from ..store.connection import Connection, transaction
+from .calibrate import calibrate
 from .drain import drain
 from .fill import fill
 from .reconcile import note_schema, reconcile
@@ -16,7 +17,7 @@ from .train import needs_training, train
 __all__ = ["update"]
 
 _GROWTH = 1.5
-"""A sample is drawn anew when the index has grown by this factor since."""
+"""Sample, weights and floor are measured anew when the index has grown or shrunk by this factor since."""
 
 
 def update(
@@ -34,8 +35,13 @@ def update(
     index = reconcile(connection, source, index)
     index = fill(connection, source, index)
     report = drain(connection, source, index, embedder, progress=progress)
-    index = _measure(connection, catalog.find(connection, source.table))
+    index = catalog.find(connection, source.table)
+    outgrown = _outgrown(connection, index)
+    if outgrown:
+        index = _sample(connection, index)
     index = _train(connection, index)
+    if outgrown:
+        index = calibrate(connection, source, index, embedder)
     if index.state != "ready":
         with transaction(connection):
             catalog.set_state(connection, index, "ready")
@@ -49,12 +55,16 @@ def _train(connection: Connection, index: IndexRecord) -> IndexRecord:
     return train(connection, index, vectors=count) if needs_training(index, vectors=count) else index
 
 
-def _measure(connection: Connection, index: IndexRecord) -> IndexRecord:
-    """Draw the sample by which searches judge distances, when there is none or the index has outgrown it."""
+def _outgrown(connection: Connection, index: IndexRecord) -> bool:
+    """True where what was measured on the index was measured on one of another size."""
     _rows, count = chunks.count(connection, index)
     sampled = int(index.settings.get("sampled_at", 0))
-    if sampled and sampled / _GROWTH <= count <= sampled * _GROWTH:
-        return index
+    return not sampled or not sampled / _GROWTH <= count <= sampled * _GROWTH
+
+
+def _sample(connection: Connection, index: IndexRecord) -> IndexRecord:
+    """Draw the sample by which searches judge distances."""
+    _rows, count = chunks.count(connection, index)
     sample = samples.draw(connection, index)
     with transaction(connection):
         samples.save(connection, index, sample)

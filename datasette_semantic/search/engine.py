@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from ..config import LIST_DEPTH, LOOKUP_DEPTH
 from ..errors import NoSuchRow
+from ..laws.calibration import set_weak_apart
 from ..laws.fts_query import ParsedQuery, parse
 from ..laws.fusion import Candidate, Fused, Moments, fuse, rank_one_list
 from ..laws.vectors import FloatVector, normalise
@@ -52,7 +53,8 @@ def search(
 ) -> SearchResults:
     """Answer a request. `vector` is the query's unit vector; without it only the keyword list answers.
 
-    The match set is the union of the two lists, each at most LIST_DEPTH rows: it does not depend on the page asked
+    The match set is the union of the two lists, each at most LIST_DEPTH rows, less the rows that only nearness found
+    and from too far away (unless `weak`, or a filter narrows the choice already): it does not depend on the page asked
     for, so that pages joined are the whole ranking. Raises SemanticError for bad filters, rows and options; never for
     what `query` holds.
     """
@@ -62,6 +64,7 @@ def search(
     query = parse(request.query, columns=columns)
     allowed = lists.allowed_rows(source, index, request.filters)
     own_row: int | None = None
+    weak = 0
     if request.like is not None:
         own_row, vector = row_vector(connection, source, index, request.like)
     by_words = request.mode != "semantic" and request.like is None
@@ -77,6 +80,8 @@ def search(
         near = _without(connection, source, index, query, near, own_row)
     with clock("fuse"):
         candidates, chunk_ids = _candidates(connection, source, index, request, query, words, near, vector, allowed)
+        if by_words and by_meaning and not request.weak and not request.filters:
+            candidates, weak = set_weak_apart(candidates, index.settings.get("floor"))
         ranking = _rank(connection, index, request, candidates, vector, by_words=by_words, by_meaning=by_meaning)
     page = ranking[request.offset : request.offset + request.limit]
     with clock("present"):
@@ -87,6 +92,7 @@ def search(
         match_keys=tuple(fused.candidate.key for fused in ranking),
         key_columns=source.key_columns,
         truncated=len(words) >= LIST_DEPTH or len(near) >= LIST_DEPTH,
+        weak=weak,
         warnings=tuple(warnings),
         timings=clock.seconds,
     )
