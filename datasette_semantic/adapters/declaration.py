@@ -1,0 +1,56 @@
+"""What a program says of an index in its code, and the index of a table that is held to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from ..api import SemanticIndex
+from ..errors import BadOption
+from ..records import ChunkSpec, OnMismatch
+
+__all__ = ["Declaration"]
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """How the rows of a table become text and vectors. The names mean what they mean in `SemanticIndex.create`."""
+
+    columns: Sequence[str] = ()
+    model: str | None = None
+    """None for the model the index has, else llm's default, else the built-in one."""
+    template: str | None = None
+    where: str | None = None
+    chunks: ChunkSpec | None = None
+    tokenize: str = "auto"
+    on_mismatch: OnMismatch = "error"
+    """What becomes of an index in the file that was made otherwise. Vectors are derived data, so "rebuild" loses
+    nothing but the time, or the money, of embedding the table again."""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.columns, str):
+            raise BadOption(f"columns is a list of names, not the text {self.columns!r}")
+        if not self.columns and self.template is None:
+            raise BadOption("declare the columns to embed, or a template")
+        if self.on_mismatch not in get_args(OnMismatch):
+            raise BadOption(f"unknown on_mismatch {self.on_mismatch!r}; there are: {', '.join(get_args(OnMismatch))}")
+
+    def enforce(self, connection: Any, table: str) -> SemanticIndex:
+        """Return the index of a table, made if it is not there; the table may be empty.
+
+        Raises IndexStateError where it was made otherwise and `on_mismatch` is "error", and what
+        `SemanticIndex.create` raises.
+        """
+        return SemanticIndex.create(
+            connection,
+            table,
+            tuple(self.columns),
+            model=self.model,
+            template=self.template,
+            where=self.where,
+            chunks=self.chunks,
+            tokenize=self.tokenize,
+            on_mismatch=self.on_mismatch,
+            allow_empty=True,
+        )
