@@ -170,6 +170,7 @@ class SemanticIndex:
         params: Mapping[str, Any] | None = None,
         weights: ListWeights | None = None,
         exact: bool = False,
+        weak: bool = False,
         columns: Sequence[str] | None = None,
         vector: ArrayLike | None = None,
     ) -> SearchResults:
@@ -177,7 +178,8 @@ class SemanticIndex:
 
         `where` is SQL over the table's columns, with `params`, or a mapping in Datasette's grammar:
         `{"year__gte": 1990}`. `vector`, shape (dimensions,), is the query's vector where you have it already: the
-        model is then not asked. Where the model cannot answer, the keyword list does, with a warning.
+        model is then not asked. `weak` keeps the rows that only nearness found, from so far away that chance may have
+        brought them. Where the model cannot answer, the keyword list does, with a warning.
         Raises InputError (BadVector, BadFilter, BadOption), DatabaseProblem.
         """
         request = SearchRequest(
@@ -188,6 +190,7 @@ class SemanticIndex:
             filters=self.filters(where, params),
             weights=weights,
             exact=exact,
+            weak=weak,
             columns=columns,
         )
         unit, warnings = query_vector(self.record, request) if vector is None else (self._unit(vector), ())

@@ -23,6 +23,9 @@ further down keep the semantic value of an ordinary row: they are too far from t
 CALIBRATE_AT: Final = 200
 """Rows from which an index over one of llm's models is measured with a few hundred calls; the built-in model always."""
 
+FLOOR_AT: Final = 500
+"""Rows from which weak matches are set apart: of a smaller table a search may well show everything."""
+
 VEC_K_MAX: Final = 4_096
 """sqlite-vec refuses a larger k."""
 

@@ -27,7 +27,7 @@ from .store.connection import Connection
 
 __all__ = ["OPTIONS", "register"]
 
-OPTIONS = ("mode", "where", "exact", "weights", "fusion", "columns", "offset")
+OPTIONS = ("mode", "where", "exact", "weights", "fusion", "columns", "offset", "weak")
 """The names that the options object may hold."""
 
 _PROBE = "semantic_functions"
@@ -123,6 +123,7 @@ class _Functions:
             where=parse_filters(index.source, options.get("where") or {}),
             weights=chosen if weights is not None or fusion is not None else None,
             exact=bool(options.get("exact", False)),
+            weak=bool(options.get("weak", False)),
             columns=options.get("columns", ()),
         )
         return [hit.as_dict(results.key_columns) for hit in results]

@@ -12,7 +12,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from ..config import CALIBRATE_AT
+from ..config import CALIBRATE_AT, FLOOR_AT
 from ..embedding.models import Embedder
 from ..errors import BadVector
 from ..laws.analysis import tokens
@@ -48,7 +48,8 @@ def calibrate(connection: Connection, source: Source, index: IndexRecord, embedd
             [tokens(trial.question, analyzer) for trial in tried], [tokens(trial.rest, analyzer) for trial in tried]
         )
         measured["weights"] = asdict(list_weights(words, questions @ rests.T))
-    measured["floor"] = semantic_floor(_chance(connection, index, embedder))
+    if rows >= FLOOR_AT:
+        measured["floor"] = semantic_floor(_chance(connection, index, embedder))
     with transaction(connection):
         current = catalog.find(connection, index.table)
         catalog.save_settings(connection, current, {**current.settings, **measured})
