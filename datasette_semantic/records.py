@@ -75,7 +75,7 @@ class Source:
     @property
     def declared_key(self) -> bool:
         """True where the table declares a primary key of any kind."""
-        return self.rowid_key is not None or self.key_columns != ("rowid",) or not self.has_rowid
+        return all(column in self.column_names for column in self.key_columns)
 
     @property
     def column_names(self) -> tuple[str, ...]:

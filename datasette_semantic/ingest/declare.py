@@ -21,7 +21,7 @@ from ..records import Cell, ChunkSpec, IndexRecord, KeywordSpec, RowFilter, Sour
 from ..store import chunks as chunk_store
 from ..store import companions, keyword_index, names
 from ..store.connection import Connection, sqlite_errors, transaction
-from ..store.source import check_columns, check_filter
+from ..store.source import check_columns, check_filter, read_leniently
 from .hashing import text_hash
 
 __all__ = ["declare", "redeclared", "text_spec"]
@@ -125,11 +125,18 @@ def _texts(connection: Connection, source: Source, spec: TextSpec) -> Iterator[s
     """Yield the texts of a table that are not blank."""
     fields = ", ".join(map(quote, spec.columns))
     where = f" where ({spec.where}\n)" if spec.where else ""
-    for row in connection.execute(f"select {fields} from {quote(source.table)}{where}"):
-        values: dict[str, Cell] = dict(zip(spec.columns, tuple(row), strict=True))
-        written = row_text(values, spec)
-        if written.strip():
-            yield written
+    offset = 0
+    while True:
+        sql = f"select {fields} from {quote(source.table)}{where} limit {_SAMPLE_ROWS} offset ?"
+        rows = read_leniently(connection, sql, (offset,))
+        for row in rows:
+            values: dict[str, Cell] = dict(zip(spec.columns, tuple(row), strict=True))
+            written = row_text(values, spec)
+            if written.strip():
+                yield written
+        if len(rows) < _SAMPLE_ROWS:
+            return
+        offset += _SAMPLE_ROWS
 
 
 def _nothing_to_embed(connection: Connection, source: Source, spec: TextSpec) -> str:

@@ -188,7 +188,7 @@ def _write(
     if lines:
         chunk_store.replace_rows(connection, index, lines, keep_replaced=keep)
     keyword_index.add_rows(connection, source, index, [(row.claim.row_id, row.values) for row in mine], analyze=analyze)
-    _forget(connection, index, lost)
+    _forget(connection, source, index, lost)
     queue.finish(connection, index, held)
     failed = 0
     for row in mine:
@@ -213,6 +213,10 @@ def _line(row: _Prepared, vectors: dict[bytes, FloatVector | None]) -> RowLine:
     return RowLine(row.claim.row_id, row.hash, tuple(lines))
 
 
-def _forget(connection: Connection, index: IndexRecord, claims: Sequence[queue.Claim]) -> None:
+def _forget(connection: Connection, source: Source, index: IndexRecord, claims: Sequence[queue.Claim]) -> None:
     """Rows that the index's `where` no longer picks keep their line, without hash, so that they may come back."""
-    chunk_store.clear_hashes(connection, index, [claim.row_id for claim in claims])
+    row_ids = [claim.row_id for claim in claims]
+    columns = index.keyword.columns if index.keyword is not None else ()
+    still_there = chunk_store.read_rows_by_id(connection, source, index, row_ids, columns)
+    keyword_index.remove_rows(connection, index, still_there.items())
+    chunk_store.clear_hashes(connection, index, row_ids)

@@ -45,7 +45,8 @@ def note_schema(connection: Connection, source: Source, index: IndexRecord) -> I
     version = _schema_version(connection)
     if source.declared_key or index.settings.get("schema_version") == version:
         return index
-    catalog.save_settings(connection, index, {**index.settings, "schema_version": version})
+    with transaction(connection):
+        catalog.save_settings(connection, index, {**index.settings, "schema_version": version})
     return catalog.find(connection, source.table)
 
 

@@ -12,7 +12,7 @@ from ..laws.vectors import FloatVector, from_blob, to_blob
 from ..records import Cell, IndexRecord, RowKey, Source, Span
 from . import names, vector_index
 from .connection import Connection
-from .source import json_list
+from .source import json_list, read_leniently
 
 __all__ = [
     "ChunkLine",
@@ -108,7 +108,7 @@ def _read(
             f"join {table} on {link} "
             f"where semantic_r.row_id in (select value from json_each(?)){picked}"
         )
-    rows = connection.execute(sql, (json_list(row_ids),)).fetchall()
+    rows = read_leniently(connection, sql, (json_list(row_ids),))
     return {row[0]: dict(zip(columns, tuple(row)[1:], strict=True)) for row in rows}
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from ..config import CACHE_TABLE, CATALOG_TABLE, ORPHAN_TABLE, QUEUE_TABLE, SAMPLE_TABLE, VEC_CHUNK_SIZE
 from ..errors import IndexStateError
 from ..laws.quoting import quote
 from ..records import IndexRecord, Source
-from . import catalog, names
+from . import catalog, names, sequence
 from .connection import Connection
 from .keyword_index import create_sql, needs_view, view_sql
+from .source import json_list, unique_keys
 from .triggers import trigger_sql
 
 __all__ = ["companion_names", "create", "create_triggers", "drop", "drop_triggers", "has_triggers"]
@@ -44,6 +46,9 @@ _SHARED = {
 """Tables that all indexes of a file share. `stamp` counts the changes of a row, so that one which comes while the row
 is being embedded is not lost."""
 
+_COUNTED = "sqlite_sequence"
+"""The setting that says whether the file had `sqlite_sequence` before the first index."""
+
 
 def create(connection: Connection, source: Source, record: IndexRecord) -> IndexRecord:
     """Make the catalog entry, the companion tables and the triggers of a new index; return the record with its id.
@@ -51,20 +56,17 @@ def create(connection: Connection, source: Source, record: IndexRecord) -> Index
     Run it inside a transaction. Raises IndexStateError where a table of that name stands in the way.
     """
     _refuse_taken(connection, record)
+    others = catalog.all_indexes(connection)
+    counted = others[0].settings.get(_COUNTED, True) if others else sequence.exists(connection)
+    record = replace(record, settings={**record.settings, _COUNTED: counted})
     connection.execute(catalog.CREATE_CATALOG)
     for sql in _SHARED.values():
         connection.execute(sql)
-    index = _with_id(record, catalog.insert(connection, record))
-    for sql in _own_tables(source, index):
+    index = replace(record, id=catalog.insert(connection, record))
+    for sql in _own_tables(source, index, _key_types(connection, source)):
         connection.execute(sql)
     create_triggers(connection, source, index)
     return index
-
-
-def _with_id(record: IndexRecord, id_: int) -> IndexRecord:
-    from dataclasses import replace
-
-    return replace(record, id=id_)
 
 
 def _refuse_taken(connection: Connection, record: IndexRecord) -> None:
@@ -73,10 +75,10 @@ def _refuse_taken(connection: Connection, record: IndexRecord) -> None:
             raise IndexStateError(f"the file already holds {name!r}, which is not ours; rename it or drop it first")
 
 
-def _own_tables(source: Source, index: IndexRecord) -> Iterator[str]:
+def _own_tables(source: Source, index: IndexRecord, types: Sequence[str]) -> Iterator[str]:
     rows, chunks = quote(index.row_table), quote(index.chunk_table)
-    keys = "".join(f"k{n} {kind}, " for n, kind in enumerate(_key_types(source)))
-    unique = f", unique ({', '.join(f'k{n}' for n in range(len(_key_types(source))))})" if keys else ""
+    keys = "".join(f"k{n} {kind}, " for n, kind in enumerate(types))
+    unique = f", unique ({', '.join(f'k{n}' for n in range(len(types)))})" if keys else ""
     keys += "keyword integer not null default 0, hash blob"
     yield f"create table {rows} (row_id integer primary key, {keys}{unique})"
     yield (
@@ -90,26 +92,32 @@ def _own_tables(source: Source, index: IndexRecord) -> Iterator[str]:
         f"embedding float[{index.dimensions}], chunk_size={VEC_CHUNK_SIZE})"
     )
     spec = index.keyword
+    external = spec is not None and spec.owned and spec.analyzer is None
+    words = "".join(f", c{n}" for n in range(len(spec.columns))) if external and spec is not None else ""
+    yield f"create table {quote(names.replaced_table(source.table))} (row_id integer primary key{words}, lost integer not null default 0)"
     if spec is not None and spec.owned:
-        if spec.analyzer is None:
-            columns = ", ".join(f"c{n}" for n in range(len(spec.columns)))
-            yield f"create table {quote(names.replaced_table(source.table))} (row_id integer, {columns})"
-            if needs_view(source, spec):
-                yield view_sql(source, index, spec)
+        if spec.analyzer is None and needs_view(source, spec):
+            yield view_sql(source, index, spec)
         yield create_sql(source, spec)
 
 
-def _key_types(source: Source) -> tuple[str, ...]:
-    """The declared types of the key columns: with the same affinity on both sides a comparison can use an index."""
+def _key_types(connection: Connection, source: Source) -> tuple[str, ...]:
+    """The types and collations of the key columns: with the same on both sides a comparison can use an index, and
+    the row table finds two keys equal exactly where the user's table does."""
     if names.direct_key(source) is not None:
         return ()
     declared = {column.name: column.type for column in source.columns}
-    return tuple(quote(declared[name]) if declared[name] else "" for name in source.key_columns)
+    keys = (dict(key) for key in unique_keys(connection, source))
+    collations = next((key for key in keys if tuple(key) == source.key_columns), {})
+    return tuple(
+        f"{quote(declared[name]) if declared[name] else ''} collate {quote(collations.get(name, 'BINARY'))}"
+        for name in source.key_columns
+    )
 
 
 def create_triggers(connection: Connection, source: Source, index: IndexRecord) -> None:
     """Make the triggers on the user's table."""
-    for sql in trigger_sql(source, index):
+    for sql in trigger_sql(source, index, unique_keys(connection, source)).values():
         connection.execute(sql)
 
 
@@ -120,13 +128,17 @@ def drop_triggers(connection: Connection, table: str) -> None:
 
 
 def has_triggers(connection: Connection, source: Source, index: IndexRecord) -> bool:
-    """True where every trigger is in place. A table that was dropped and made again has lost them."""
+    """True where every trigger is in place and as it should be.
+
+    A table that was dropped and made again has lost them; a new unique key, or another version of ours, changes them.
+    """
+    wanted = trigger_sql(source, index, unique_keys(connection, source))
     found = connection.execute(
-        "select count(*) from sqlite_master where type = 'trigger' and tbl_name = ? and name like "
-        "'\\_semantic\\_%' escape '\\'",
-        (source.table,),
-    ).fetchone()
-    return int(found[0]) == len(trigger_sql(source, index))
+        "select name, sql from sqlite_master where type = 'trigger' and name in (select value from json_each(?))",
+        (json_list(list(wanted)),),
+    ).fetchall()
+    # SQLite stores the text as it was given, but for "create trigger", which it writes itself.
+    return {name: sql[14:] for name, sql in map(tuple, found)} == {name: sql[14:] for name, sql in wanted.items()}
 
 
 def companion_names(index: IndexRecord) -> list[str]:
@@ -155,6 +167,8 @@ def drop(connection: Connection, index: IndexRecord) -> None:
         connection.execute(f"delete from {table} where index_id = ?", (index.id,))
     if not catalog.all_indexes(connection):
         _drop_all(connection, (*_SHARED, CATALOG_TABLE))
+        if not index.settings.get(_COUNTED, True):
+            sequence.remove(connection)
 
 
 def _drop_all(connection: Connection, tables: Iterable[str]) -> None:

@@ -20,6 +20,7 @@ __all__ = [
     "free_name",
     "matching",
     "needs_view",
+    "remove_rows",
     "search",
     "view_sql",
 ]
@@ -97,6 +98,12 @@ def content_columns(spec: KeywordSpec) -> tuple[str, ...]:
     return tuple(f"{column}_" if column.lower() in forbidden else column for column in spec.columns)
 
 
+def _content_rowid(spec: KeywordSpec) -> str:
+    """The name of the view's row_id: `row_id`, unless a column bears it."""
+    taken = {column.lower() for column in content_columns(spec)}
+    return next(name for name in (f"row_id{'_' * n}" for n in range(len(taken) + 1)) if name not in taken)
+
+
 def needs_view(source: Source, spec: KeywordSpec) -> bool:
     """True where FTS5 must read its content through a view: no lasting rowid, or a column name of FTS5's own."""
     return names.direct_key(source) is None or content_columns(spec) != spec.columns
@@ -110,10 +117,11 @@ def view_sql(source: Source, index: IndexRecord, spec: KeywordSpec) -> str:
         for column, alias in zip(spec.columns, content_columns(spec), strict=True)
     )
     view = f"create view {quote(names.content_view(source.table))} as"
+    rowid = quote(_content_rowid(spec))
     if direct is not None:
-        return f"{view} select s.{quote(direct)} as row_id, {columns} from {quote(source.table)} s"
+        return f"{view} select s.{quote(direct)} as {rowid}, {columns} from {quote(source.table)} s"
     match = names.key_match(source, source_alias="s", row_alias="r", source_first=True)
-    return f"{view} select r.row_id, {columns} from {quote(index.row_table)} r join {quote(source.table)} s on {match}"
+    return f"{view} select r.row_id as {rowid}, {columns} from {quote(index.row_table)} r join {quote(source.table)} s on {match}"
 
 
 def create_sql(source: Source, spec: KeywordSpec) -> str:
@@ -122,7 +130,7 @@ def create_sql(source: Source, spec: KeywordSpec) -> str:
     options = [f"tokenize={quote_string(spec.tokenize)}"]
     if spec.analyzer is None:
         if needs_view(source, spec):
-            options += [f"content={quote_string(names.content_view(source.table))}", "content_rowid='row_id'"]
+            options += [f"content={quote_string(names.content_view(source.table))}", f"content_rowid={quote_string(_content_rowid(spec))}"]
         else:
             options += [
                 f"content={quote_string(source.table)}",
@@ -165,6 +173,27 @@ def add_rows(
     connection.executemany(insert, lines)
     connection.executemany(
         f"update {quote(index.row_table)} set keyword = 1 where row_id = ?", [(row_id,) for row_id, _ in listed]
+    )
+
+
+def remove_rows(connection: Connection, index: IndexRecord, rows: Iterable[tuple[int, Mapping[str, Any]]]) -> None:
+    """Take rows, as (row_id, column to value as it is in the index), out of an FTS5 table of ours."""
+    spec = index.keyword
+    if spec is None or not spec.owned:
+        return
+    held = {row_id: values for row_id, values in rows}
+    held = {row_id: held[row_id] for row_id in held.keys() - _not_in_keyword_index(connection, index, list(held))}
+    fts = quote(spec.fts_table)
+    if spec.analyzer is None:
+        columns = ", ".join(map(quote, content_columns(spec)))
+        connection.executemany(
+            f"insert into {fts} ({fts}, rowid, {columns}) values ('delete', ?{', ?' * len(spec.columns)})",
+            [(row_id, *(values.get(column) for column in spec.columns)) for row_id, values in held.items()],
+        )
+    else:
+        connection.executemany(f"delete from {fts} where rowid = ?", [(row_id,) for row_id in held])
+    connection.executemany(
+        f"update {quote(index.row_table)} set keyword = 0 where row_id = ?", [(row_id,) for row_id in held]
     )
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ..config import OWN_PREFIX
 from ..laws.quoting import quote
 from ..records import IndexRecord, Source
 
 __all__ = [
+    "TRIGGERS",
     "chunk_table",
     "content_view",
     "direct_key",
@@ -17,6 +20,8 @@ __all__ = [
     "trigger_names",
     "vec_table",
 ]
+
+TRIGGERS: Final = ("before_insert", "before_update", "insert", "update", "rekey", "delete", "settled")
 
 
 def vec_table(table: str) -> str:
@@ -37,12 +42,13 @@ def content_view(table: str) -> str:
 
 
 def replaced_table(table: str) -> str:
-    """Holds, within one statement, the text of a row that INSERT OR REPLACE is about to remove."""
+    """Holds, within one statement, the rows that INSERT OR REPLACE may be about to remove, with their text."""
     return f"{OWN_PREFIX}replaced_{table}"
 
 
 def trigger_names(table: str) -> tuple[str, ...]:
-    return tuple(f"{OWN_PREFIX}{event}_{table}" for event in ("before_insert", "insert", "update", "rekey", "delete"))
+    """The names of the triggers, in the order of TRIGGERS."""
+    return tuple(f"{OWN_PREFIX}{event}_{table}" for event in TRIGGERS)
 
 
 def direct_key(source: Source) -> str | None:

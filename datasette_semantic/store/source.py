@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from functools import partial
 from typing import Any
 
 from ..config import OWN_PREFIX
@@ -14,6 +15,7 @@ from ..records import Cell, Column, RowFilter, RowKey, Source
 from .connection import Connection, sqlite_errors
 
 __all__ = [
+    "UniqueKey",
     "check_columns",
     "check_filter",
     "count_rows",
@@ -21,9 +23,14 @@ __all__ = [
     "existing_keys",
     "key_equals",
     "parse_key",
+    "read_leniently",
     "read_rows",
     "table_names",
+    "unique_keys",
 ]
+
+UniqueKey = tuple[tuple[str, str], ...]
+"""The columns of one unique key, each with the collation under which it is unique."""
 
 
 def table_names(connection: Connection) -> list[str]:
@@ -89,6 +96,21 @@ def _has_rowid(connection: Connection, table: str) -> bool:
 def _has_key_index(connection: Connection, table: str) -> bool:
     row = connection.execute("select 1 from pragma_index_list(?) where origin = 'pk'", (table,)).fetchone()
     return row is not None
+
+
+def unique_keys(connection: Connection, source: Source) -> tuple[UniqueKey, ...]:
+    """Return the unique keys that have an index: the primary key (an INTEGER PRIMARY KEY has none) and all others.
+
+    Indexes on expressions are left out: SQLite's pragmas do not tell the expression.
+    """
+    found = []
+    indexes = connection.execute('select name from pragma_index_list(?) where "unique"', (source.table,)).fetchall()
+    for (index,) in map(tuple, indexes):
+        columns = connection.execute("select name, coll from pragma_index_xinfo(?) where key", (index,)).fetchall()
+        key = tuple((name, collation) for name, collation in map(tuple, columns))
+        if all(name is not None for name, _collation in key):
+            found.append(key)
+    return tuple(sorted(set(found)))
 
 
 def check_columns(source: Source, columns: Sequence[str]) -> tuple[str, ...]:
@@ -167,6 +189,21 @@ def existing_keys(connection: Connection, source: Source, filters: Sequence[RowF
     condition, params = conjunction(filters)
     for row in connection.execute(f"select {names} from {quote(source.table)} where {condition}", params):
         yield tuple(row)
+
+
+def read_leniently(connection: Connection, sql: str, params: Sequence[Any]) -> list[Any]:
+    """Run a query over the user's texts; what is not UTF-8 in them comes back as replacement characters."""
+    try:
+        return connection.execute(sql, params).fetchall()
+    except sqlite_errors() as error:
+        if "decode" not in str(error).lower():
+            raise
+    usual = connection.text_factory
+    connection.text_factory = partial(str, encoding="utf-8", errors="replace")
+    try:
+        return connection.execute(sql, params).fetchall()
+    finally:
+        connection.text_factory = usual
 
 
 def conjunction(filters: Sequence[RowFilter]) -> tuple[str, Mapping[str, Any]]:
