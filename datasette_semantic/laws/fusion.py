@@ -181,7 +181,8 @@ def _semantic_values(candidates: Sequence[Candidate], moments: Moments | None) -
 
 
 def _moments_of(candidates: Sequence[Candidate]) -> Moments:
-    cosines = [candidate.cosine for candidate in candidates if candidate.cosine is not None]
+    # Sorted, for sums of floats depend on the order.
+    cosines = sorted(candidate.cosine for candidate in candidates if candidate.cosine is not None)
     return Moments(float(np.mean(cosines)), float(np.std(cosines))) if cosines else Moments(0.0, 0.0)
 
 
