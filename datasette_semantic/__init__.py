@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
+    from .adapters.aio import AsyncSemanticIndex
     from .api import SemanticIndex
 
-__all__ = ["SemanticIndex", "__version__", "hookimpl", "prepare_connection"]
+__all__ = ["AsyncSemanticIndex", "SemanticIndex", "__version__", "hookimpl", "prepare_connection"]
 
 hookimpl = pluggy.HookimplMarker("datasette")
 """Datasette's own marker, made here because importing it would import all of Datasette."""
@@ -43,6 +44,10 @@ def __getattr__(name: str) -> Any:
         from .api import SemanticIndex
 
         return SemanticIndex
+    if name == "AsyncSemanticIndex":
+        from .adapters.aio import AsyncSemanticIndex
+
+        return AsyncSemanticIndex
     if name == "__version__":
         from importlib.metadata import version
 

@@ -1,0 +1,90 @@
+"""`SemanticIndex` for asyncio programs.
+
+async with await AsyncSemanticIndex.open("movies.db", "movies") as index:
+    results = await index.search("a robot that falls in love")
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, TypeVar
+
+from ..api import SemanticIndex
+from ..records import IndexRecord, IndexStatus, SearchResults, UpdateReport
+
+__all__ = ["AsyncSemanticIndex"]
+
+_T = TypeVar("_T")
+
+
+class AsyncSemanticIndex:
+    """A `SemanticIndex` on a thread of its own: calls wait for each other in order, never for the event loop.
+
+    Options, results and errors are those of `SemanticIndex`. For searches side by side open several indexes.
+    """
+
+    def __init__(self, index: SemanticIndex, thread: ThreadPoolExecutor) -> None:
+        """Use `open` or `create`."""
+        self._index = index
+        self._thread = thread
+
+    @classmethod
+    async def open(cls, database: Any, table: str) -> AsyncSemanticIndex:
+        """Open the index of a table. Raises NoSuchTable, NoSuchIndex, ExtensionMissing, DatabaseProblem."""
+        return await cls._made(partial(SemanticIndex, database, table))
+
+    @classmethod
+    async def create(cls, database: Any, table: str, columns: Sequence[str] = (), **options: Any) -> AsyncSemanticIndex:
+        """Declare an index, with the options of `SemanticIndex.create`."""
+        return await cls._made(partial(SemanticIndex.create, database, table, columns, **options))
+
+    @classmethod
+    async def _made(cls, make: Callable[[], SemanticIndex]) -> AsyncSemanticIndex:
+        thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="semantic-index")
+        try:
+            return cls(await asyncio.get_running_loop().run_in_executor(thread, make), thread)
+        except BaseException:
+            thread.shutdown(wait=False)
+            raise
+
+    @property
+    def record(self) -> IndexRecord:
+        """What the catalog says of this index."""
+        return self._index.record
+
+    async def update(self, **options: Any) -> UpdateReport:
+        """Embed what is new or changed and drop what is gone. `progress` is called on the index's thread."""
+        return await self._run(partial(self._index.update, **options))
+
+    async def drop(self) -> None:
+        """Remove the index and every trace of it."""
+        await self._run(self._index.drop)
+
+    async def search(self, query: str = "", **options: Any) -> SearchResults:
+        """Search, with the options of `SemanticIndex.search`."""
+        return await self._run(partial(self._index.search, query, **options))
+
+    async def similar(self, key: Any, **options: Any) -> SearchResults:
+        """Return rows like a row, with the options of `SemanticIndex.similar`."""
+        return await self._run(partial(self._index.similar, key, **options))
+
+    async def status(self) -> IndexStatus:
+        """Return what `embeddings` lists."""
+        return await self._run(self._index.status)
+
+    async def close(self) -> None:
+        """Close the connection, if it was opened here, and end the thread, once what was begun is done."""
+        await self._run(self._index.close)
+        self._thread.shutdown(wait=False)
+
+    async def __aenter__(self) -> AsyncSemanticIndex:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def _run(self, work: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
