@@ -211,6 +211,10 @@ class SearchRequest:
     limit: int = 20
     offset: int = 0
     filters: tuple[RowFilter, ...] = ()
+    """Conditions that hold before ranking: both lists choose from the rows that pass."""
+    within: tuple[RowFilter, ...] = ()
+    """Conditions that narrow the match set once it is made, as picking a facet value does: what a facet counts is then
+    exactly what is left when it is picked."""
     like: RowKey | None = None
     """Search for rows like this row instead of words."""
     weights: ListWeights | None = None
@@ -312,6 +316,10 @@ class UpdateReport:
     deleted: int
     failed: int
     seconds: float
+    requests: int = 0
+    """Calls of the model that were answered."""
+    tokens: int = 0
+    """Tokens sent, as far as can be told without the model's own tokenizer; 0 for the built-in model."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,6 +83,7 @@ def search(
         if by_words and by_meaning and not request.weak and not request.filters:
             candidates, weak = set_weak_apart(candidates, index.settings.get("floor"))
         ranking = _rank(connection, index, request, candidates, vector, by_words=by_words, by_meaning=by_meaning)
+        ranking = _within(connection, source, index, request, ranking)
     page = ranking[request.offset : request.offset + request.limit]
     with clock("present"):
         hits = present(connection, source, index, request, query, page, chunk_ids)
@@ -190,6 +191,17 @@ def _rank(
     if not by_words:
         return rank_one_list(candidates, "semantic")
     return fuse(candidates, weights=_weights(index, request), moments=_moments(connection, index, vector))
+
+
+def _within(
+    connection: Connection, source: Source, index: IndexRecord, request: SearchRequest, ranking: tuple[Fused, ...]
+) -> tuple[Fused, ...]:
+    """Keep the rows of the match set that pass the request's inner conditions; scores stay as they are."""
+    if not request.within:
+        return ranking
+    row_ids = [fused.candidate.row_id for fused in ranking]
+    left = lists.those_allowed(connection, row_ids, lists.allowed_rows(source, index, request.within))
+    return tuple(fused for fused in ranking if fused.candidate.row_id in left)
 
 
 def _weights(index: IndexRecord, request: SearchRequest) -> ListWeights:

@@ -29,6 +29,7 @@ __all__ = [
     "keyword_list",
     "query_tokens",
     "semantic_list",
+    "those_allowed",
 ]
 
 
@@ -66,6 +67,15 @@ def allowed_rows(source: Source, index: IndexRecord, filters: Sequence[RowFilter
         f"(select {keys} from {quote(source.table)} where {condition})",
         params,
     )
+
+
+def those_allowed(connection: Connection, row_ids: Sequence[int], allowed: Allowed) -> set[int]:
+    """Return which of these rows are allowed."""
+    if allowed.sql is None:
+        return set(row_ids)
+    values = {**(allowed.params or {}), "semantic_rows": json_list(row_ids)}
+    sql = f"select value from json_each(:semantic_rows) where value in ({allowed.sql})"
+    return {row[0] for row in connection.execute(sql, values).fetchall()}
 
 
 def query_tokens(index: IndexRecord) -> Tokens | None:
