@@ -59,6 +59,8 @@ def cut(text: str, limit: int, *, overlap: int = 0, count: CountTokens | None = 
         ("a b c\nd e f\ng h i", 5, ["a b c\n", "d e f\n", "g h i"]),
         ("A b c. D e f. G h i.", 5, ["A b c. ", "D e f. ", "G h i."]),
         ("e.g. one two three four five", 4, ["e.g. one two ", "three four five"]),
+        ("A b c d\ne f g. H i j k l m n o p.", 7, ["A b c d\ne f g. ", "H i j k l ", "m n o p."]),
+        ("A b c d\nE f g. H i j k l m n o p.", 7, ["A b c d\n", "E f g. ", "H i j k l ", "m n o p."]),
         ("A b c\nd e f. G h i j.", 6, ["A b c\nd e f. ", "G h i j."]),
         ('He said "no." Then he went.', 4, ['He said "no." ', "Then he went."]),
         ("  \n one two three four\n\n", 2, ["  \n one two ", "three four\n\n"]),
@@ -168,6 +170,11 @@ def test_overlap_only_adds_in_front(text: str, limit: int) -> None:
 def test_overlap_reaches_back_to_a_sentence_else_a_word() -> None:
     text = "One two three. Four five. Six seven eight. Nine ten."
     assert cut(text, 8, overlap=3) == ["One two three. Four five. ", "Four five. Six seven eight. Nine ten."]
+    first, second, third = (" ".join(["incomprehensible"] * words) for words in (6, 2, 6))
+    assert cut(f"{first}. {second.title()}. {third.title()}.", 13, overlap=5) == [
+        f"{first}. {second.title()}. ",
+        f"{second.title()}. {third.title()}.",
+    ]
     assert cut("a b c d e f g h", 5, overlap=1) == ["a b c d ", "d e f g h"]
     chinese = "机器人爱上人" * 20
     for before, after in pairwise(chunk_text(chinese, ChunkSpec(max_tokens=30, overlap=6), count_characters)):
