@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import starmap
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -54,8 +54,7 @@ Term = tuple[str, float, float]
 """Name, weight and value: a `Contribution` in the making."""
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A row that at least one list found."""
 
     row_id: int
@@ -73,9 +72,11 @@ class Candidate:
     """No other row of the table holds one of the query's words."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fused:
-    """A candidate with its place in the ranking."""
+class Fused(NamedTuple):
+    """A candidate with its place in the ranking.
+
+    Like the candidates a named tuple: a search makes thousands of both, of which it shows ten.
+    """
 
     candidate: Candidate
     score: float
@@ -116,8 +117,7 @@ def fuse(candidates: Sequence[Candidate], *, weights: ListWeights, moments: Mome
         for k, s in zip(keyword, semantic, strict=True)
     ]
     scores = [weights.keyword * k + weights.semantic * s for k, s in zip(keyword, semantic, strict=True)]
-    fused = map(Fused, candidates, scores, terms)
-    return _with_guarantees(sorted(fused, key=_order))
+    return _with_guarantees(_sorted(list(map(Fused, candidates, scores, terms))))
 
 
 def rank_one_list(candidates: Sequence[Candidate], mode: Mode) -> tuple[Fused, ...]:
@@ -131,8 +131,7 @@ def rank_one_list(candidates: Sequence[Candidate], mode: Mode) -> tuple[Fused, .
         scored = ((c, c.cosine) for c in candidates if c.cosine is not None and c.semantic_rank is not None)
     else:
         raise ValueError(f"mode {mode!r} has more than one list: use fuse")
-    fused = (Fused(candidate, score, ((mode, 1.0, score),)) for candidate, score in scored)
-    return tuple(sorted(fused, key=_order))
+    return tuple(_sorted([Fused(candidate, score, ((mode, 1.0, score),)) for candidate, score in scored]))
 
 
 def key_order(key: RowKey) -> tuple[tuple[int, Cell], ...]:
@@ -143,8 +142,20 @@ def key_order(key: RowKey) -> tuple[tuple[int, Cell], ...]:
 _TYPE_ORDER: Final[dict[type, int]] = {type(None): 0, bool: 1, int: 1, float: 1, str: 2, bytes: 3}
 
 
-def _order(fused: Fused) -> tuple[float, int, tuple[tuple[int, Cell], ...]]:
-    return -fused.score, _best_rank(fused.candidate), key_order(fused.candidate.key)
+def _sorted(fused: list[Fused]) -> list[Fused]:
+    """Sort by score; what ties there are by best rank, then row key."""
+    scores = np.array([each.score for each in fused])
+    order = np.argsort(-scores, kind="stable")
+    ranking = [fused[place] for place in order.tolist()]
+    ends = np.flatnonzero(np.diff(scores[order])) + 1
+    for start, end in zip([0, *ends.tolist()], [*ends.tolist(), len(ranking)], strict=True):
+        if end - start > 1:
+            ranking[start:end] = sorted(ranking[start:end], key=_tie_order)
+    return ranking
+
+
+def _tie_order(fused: Fused) -> tuple[int, tuple[tuple[int, Cell], ...]]:
+    return _best_rank(fused.candidate), key_order(fused.candidate.key)
 
 
 def _best_rank(candidate: Candidate) -> int:

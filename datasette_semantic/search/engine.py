@@ -162,14 +162,14 @@ def _candidates(
         sole = lanes.sole_rows(connection, source, index, query)
     candidates = [
         Candidate(
-            row_id=row_id,
-            key=key,
-            bm25=bm25.get(row_id),
-            cosine=cosine.get(row_id),
-            keyword_rank=keyword_rank.get(row_id),
-            semantic_rank=semantic_rank.get(row_id),
-            exact=row_id in exact,
-            sole=row_id in sole,
+            row_id,
+            key,
+            bm25.get(row_id),
+            cosine.get(row_id),
+            keyword_rank.get(row_id),
+            semantic_rank.get(row_id),
+            row_id in exact,
+            row_id in sole,
         )
         for row_id, key in keys.items()
     ]

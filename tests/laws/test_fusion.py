@@ -6,7 +6,6 @@ import copy
 import math
 import sqlite3
 import time
-from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -160,8 +159,8 @@ def test_keys_are_ordered_as_sqlite_orders_them(values: list[object]) -> None:
 
 def test_exact_rows_come_first_whatever_the_vectors_say() -> None:
     candidates = two_lists(70)
-    candidates[60] = replace(candidates[60], exact=True, cosine=-0.5)
-    candidates[64] = replace(candidates[64], exact=True)
+    candidates[60] = candidates[60]._replace(exact=True, cosine=-0.5)
+    candidates[64] = candidates[64]._replace(exact=True)
     found = fuse(candidates, weights=ListWeights(0.01, 0.99), moments=MOMENTS)
     assert set(ids(found)[:2]) == {61, 65}
     assert found[0].why[-1].name == "exact"
@@ -170,10 +169,10 @@ def test_exact_rows_come_first_whatever_the_vectors_say() -> None:
 @pytest.mark.parametrize("fusion", ["score", "rrf"])
 def test_a_sole_row_comes_third_at_the_latest(fusion: str) -> None:
     candidates = two_lists(61)
-    candidates[60] = replace(candidates[60], sole=True)
+    candidates[60] = candidates[60]._replace(sole=True)
     found = fuse(candidates, weights=ListWeights(0.5, 0.5, fusion), moments=MOMENTS)  # type: ignore[arg-type]
     assert ids(found)[: SOLE_RANK + 1] == [1, 2, 61, 3]
-    early = [replace(each, sole=each.row_id == 1) for each in two_lists(5)]
+    early = [each._replace(sole=each.row_id == 1) for each in two_lists(5)]
     assert all(len(fused.why) == 2 for fused in fuse(early, weights=EQUAL, moments=MOMENTS))
 
 
