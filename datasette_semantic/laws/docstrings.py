@@ -70,7 +70,7 @@ def _built_in(module: str, name: str, kind: Kind, value: Any) -> Iterator[Docstr
 def _live_signature(name: str, value: Any) -> str:
     try:
         return f"{name.rpartition('.')[2]}{inspect.signature(value)}"
-    except (TypeError, ValueError):  # C code need not say
+    except (AttributeError, TypeError, ValueError):  # C code need not say, nor say it so that Python understands
         return ""
 
 
