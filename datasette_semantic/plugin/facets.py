@@ -14,23 +14,19 @@ from typing import Any, Literal
 
 from ..errors import BadOption
 from ..laws.quoting import quote
-from ..records import IndexRecord, RowFilter, RowKey, Source
-from ..store.source import conjunction
+from ..records import IndexRecord, Source
 from . import compat
 from .query_string import OWN_KEYS, Pair, QueryString
+from .row_sets import RowSet
 
 __all__ = [
     "FacetBlock",
     "FacetValue",
     "Facets",
-    "RowSet",
     "Wanted",
     "choose",
     "count_facets",
     "links_to_more",
-    "rows_condition",
-    "rows_that_pass",
-    "rows_with_keys",
     "suggest_facets",
     "wanted_facets",
 ]
@@ -42,24 +38,6 @@ _SAMPLE = 1_000
 """Rows by which it is judged what is worth counting, as many as Datasette looks at."""
 
 _SUGGESTIONS_FRESH_SECONDS = 300.0
-
-
-@dataclass(frozen=True, slots=True)
-class RowSet:
-    """The rows of a table that facets count over."""
-
-    source: Source
-    condition: str
-    params: Mapping[str, Any]
-    count: int
-
-    def select(self, columns: Sequence[str]) -> str:
-        """Return a select of these columns and the key, without order or limit.
-
-        Only what is counted, and the key by which rows differ: Datasette's array facet sorts everything it is given.
-        """
-        names = ", ".join(quote(name) for name in dict.fromkeys((*self.source.key_columns, *columns)))
-        return f"select {names} from {quote(self.source.table)} where {self.condition}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,29 +104,6 @@ class Facets:
     timed_out: tuple[str, ...] = ()
     more: tuple[tuple[str, str, str], ...] = field(default=())
     """Facets that could be added: `(column, type, address)`."""
-
-
-def rows_condition(source: Source, keys: Sequence[RowKey], parameter: str) -> tuple[str, str]:
-    """Return SQL that picks the rows with these keys, and the value of its one parameter."""
-    names = [quote(column) for column in source.key_columns]
-    if len(names) == 1:
-        left, right, packed = names[0], "value", json.dumps([key[0] for key in keys], default=_as_text)
-    else:
-        left, right = f"({', '.join(names)})", ", ".join(f"value ->> {place}" for place in range(len(names)))
-        packed = json.dumps([list(key) for key in keys], default=_as_text)
-    return f"{left} in (select {right} from json_each(:{parameter}))", packed
-
-
-def rows_with_keys(source: Source, keys: Sequence[RowKey]) -> RowSet:
-    """Return the rows with these keys; their order plays no part in counting."""
-    condition, packed = rows_condition(source, keys, "semantic_keys")
-    return RowSet(source, condition, {"semantic_keys": packed}, len(keys))
-
-
-def rows_that_pass(source: Source, filters: Sequence[RowFilter], count: int) -> RowSet:
-    """Return the rows of the whole table that pass the filters."""
-    condition, params = conjunction(filters)
-    return RowSet(source, condition, dict(params), count)
 
 
 def wanted_facets(
@@ -314,7 +269,3 @@ def _read_config(value: str) -> Any:
     except ValueError as error:
         raise BadOption(f"_facet={value} is neither a column nor JSON") from error
     return config
-
-
-def _as_text(value: Any) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

@@ -13,12 +13,12 @@ from datasette.utils import sqlite_timelimit
 from ..embedding.models import embedder
 from ..errors import BadFilter, BadVector, DatabaseProblem, ModelError, NoSuchIndex, NoSuchTable
 from ..laws.quoting import quote
-from ..records import IndexRecord, ListWeights, RowFilter, RowKey, SearchRequest, SearchResults, Source
-from ..search.engine import search
+from ..records import IndexRecord, ListWeights, RowFilter, SearchRequest, SearchResults, Source
 from ..store.connection import sqlite_errors
 from ..store.source import check_filter, conjunction, parse_key
 from .companions import look_at
 from .connections import missing_extension
+from .paging import ranked_page, sorted_page
 from .query_string import Place, QueryString, key_parts, key_path
 from .state import PluginState, state_of
 
@@ -100,7 +100,12 @@ async def answer(
         for each in filters:
             check_filter(conn, target.source, each)
         like = None if query.like is None else parse_key(conn, target.source, key_parts(query.like))
-        return _search_from(conn, target.index, replace(request, like=like), vector, query.place)
+        asked = replace(request, like=like)
+        if query.sort is not None:
+            return sorted_page(
+                conn, target.index, asked, vector, query.place, by=query.sort, descending=query.descending
+            )
+        return ranked_page(conn, target.index, asked, vector, query.place)
 
     results, offset = await in_database(datasette, target.database, run)
     told = (*notices, *(each for each in results.warnings if not notices))
@@ -178,27 +183,6 @@ async def _meaning(datasette: Any, target: Target, query: QueryString) -> tuple[
         return None, ("The model sees no meaning in these words: these results are by words only.",)
     except ModelError as error:
         return None, (f"Search by meaning is not available now: {error}. These results are by words only.",)
-
-
-def _search_from(
-    conn: Any, index: IndexRecord, request: SearchRequest, vector: Any, place: Place
-) -> tuple[SearchResults, int]:
-    """Search from where the page before ended, even where rows before it have come or gone since."""
-    results = search(conn, index, request, vector=vector)
-    if not place.after:
-        return results, request.offset
-    found = _position(results.match_keys, place)
-    if found is None or found + 1 == request.offset:
-        return results, request.offset
-    moved = replace(request, offset=found + 1)
-    return search(conn, index, moved, vector=vector), moved.offset
-
-
-def _position(keys: Sequence[RowKey], place: Place) -> int | None:
-    expected = place.offset - 1
-    if 0 <= expected < len(keys) and key_path(keys[expected]) == place.after:
-        return expected
-    return next((position for position, key in enumerate(keys) if key_path(key) == place.after), None)
 
 
 def _keep(state: PluginState, key: tuple[str, str], vector: Any) -> None:

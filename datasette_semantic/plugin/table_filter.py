@@ -18,9 +18,9 @@ from datasette.views.base import DatasetteError
 from ..config import MAX_QUERY_CHARS
 from ..errors import SemanticError
 from ..records import MODES
-from .facets import rows_condition
 from .filters import read_filters
 from .query_string import read
+from .row_sets import rows_condition
 from .searching import Answer, Target, answer, find_target
 from .settings import settings_for
 

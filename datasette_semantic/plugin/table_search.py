@@ -23,14 +23,13 @@ from .facets import (
     choose,
     count_facets,
     links_to_more,
-    rows_that_pass,
-    rows_with_keys,
     suggest_facets,
     wanted_facets,
 )
 from .filters import ActiveFilter, operators, read_filters
 from .query_string import Place, QueryString, key_parts, key_path, read
 from .responses import add_common_headers, json_response
+from .row_sets import rows_that_pass, rows_with_keys
 from .searching import Answer, Target, answer, count_rows, find_target, in_database
 from .settings import Settings, settings_for
 from .state import state_of
@@ -51,6 +50,7 @@ class Asked:
     filters: tuple[RowFilter, ...]
     active: tuple[ActiveFilter, ...]
     label: str | None
+    sortable: tuple[str, ...]
     private: bool
 
 
@@ -121,8 +121,13 @@ async def _ask(datasette: Any, request: Any, database: str, table: str, format_:
         columns=target.source.column_names,
         wheres_allowed=bool(query.wheres) and await compat.allowed_to_run_sql(datasette, request.actor, database),
     )
+    sortable = await _sortable(datasette, target)
+    if query.sort is not None and query.sort not in sortable:
+        raise BadOption(f"cannot sort by {query.sort!r}: this site allows {', '.join(sortable) or 'no column'}")
     private = request.actor is not None and not await compat.allowed_to_view_table(datasette, None, database, table)
-    return Asked(target, settings, query, filters, active, await label_column(datasette, target, settings), private)
+    return Asked(
+        target, settings, query, filters, active, await label_column(datasette, target, settings), sortable, private
+    )
 
 
 async def label_column(datasette: Any, target: Target, settings: Settings) -> str | None:
@@ -238,7 +243,7 @@ async def _page(
         clear_url=query.link(remove=_filter_pairs(query)),
         filter_columns=target.source.column_names,
         operators=operators(),
-        sorts=(),
+        sorts=_sorts(query, asked.sortable) if found is not None else (),
         previous_url=_previous_url(query, found),
         next_url=_page_url(query, found),
         table_url=_table_page_url(query, table_url),
@@ -348,6 +353,24 @@ def modes_of(query: QueryString) -> tuple[page.Choice, ...]:
         "keyword": ("Words", "finds rows that hold the words"),
     }
     return tuple(page.Choice(mode, label, hint, mode == query.mode) for mode, (label, hint) in texts.items())
+
+
+async def _sortable(datasette: Any, target: Target) -> tuple[str, ...]:
+    """Return the columns that may be sorted by: those the site names, else all."""
+    named = (await compat.table_settings(datasette, target.database, target.source.table)).get("sortable_columns")
+    columns = target.source.column_names
+    return columns if named is None else tuple(name for name in columns if name in named)
+
+
+def _sorts(query: QueryString, columns: Sequence[str]) -> tuple[page.Choice, ...]:
+    """Return the orders to choose from; the value of each is an address."""
+    none: dict[str, str | None] = dict.fromkeys(("_sort", "_sort_desc", "_sort_by_desc"))
+    choices = [page.Choice(query.link(replace=none), "relevance", "best first", query.sort is None)]
+    for column in columns:
+        for key, arrow, hint in (("_sort", "↑", "lowest first"), ("_sort_desc", "↓", "highest first")):
+            chosen = query.sort == column and query.descending == (key == "_sort_desc")
+            choices.append(page.Choice(query.link(replace=none | {key: column}), f"{column} {arrow}", hint, chosen))
+    return tuple(choices)
 
 
 def _hidden_fields(query: QueryString) -> tuple[tuple[str, str], ...]:

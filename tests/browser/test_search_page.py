@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -149,6 +150,31 @@ def test_why_adds_up(open_page: Open) -> None:
     score = float(card.locator("tfoot td").inner_text())
     assert abs(sum(adds) - score) < 0.0002
     assert "Number 1 by words" in card.inner_text()
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_sorting(open_page: Open, scripts: bool) -> None:
+    page = open_page(ROBOT, java_script_enabled=scripts)
+    page.get_by_text("By relevance").click()
+    page.get_by_role("link", name="year ↓").click()
+    page.wait_for_url(re.compile("_sort_desc=year"))
+    settle(page)
+    assert page.get_by_text("By year ↓").is_visible()
+    shown = page.locator(".semantic-card").first.locator(".semantic-details dd").first.inner_text()
+    assert int(shown) >= 2020
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("query", ["", f"{ROBOT}&decade=1980s", "?q=x&nosuch=1"])
+def test_axe_finds_nothing_serious(open_page: Open, query: str, scheme: str) -> None:
+    package = pytest.importorskip("axe_playwright_python", reason="NO AXE: pip install axe-playwright-python")
+    page = open_page(query, color_scheme=scheme)
+    # Datasette 1.0's own element keeps a list under the name of a method of every element, which stops axe.
+    page.evaluate("document.querySelector('navigation-search')?.remove()")
+    page.evaluate((Path(package.__file__).parent / "axe.min.js").read_text())
+    found = page.evaluate("axe.run()")["violations"]
+    # Datasette 0.65 does not say in which language its pages are.
+    assert [each["id"] for each in found if each["id"] != "html-has-lang"] == []
 
 
 def test_a_phone(open_page: Open) -> None:

@@ -71,6 +71,32 @@ async def test_pages_joined_are_the_whole_ranking(site: Any, mode: str) -> None:
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize("key", ["_sort", "_sort_desc"])
+@pytest.mark.parametrize("column", ["year", "title", "written"])
+async def test_sorted_pages_joined_are_the_match_set(site: Any, key: str, column: str) -> None:
+    ranked = await get_json(site, f"{SEARCH}.json?q=storm&mode=keyword&_size=max")
+    rank_of = {row["id"]: row["rank"] for row in ranked["rows"]}
+    path, joined = f"{SEARCH}.json?q=storm&mode=keyword&_size=11&{key}={column}", []
+    while path:
+        body = await get_json(site, path)
+        joined += body["rows"]
+        assert body["total"] == ranked["total"]
+        path = (body["next_url"] or "").removeprefix("http://localhost")
+    assert {row["id"]: row["rank"] for row in joined} == rank_of
+    by_rank = sorted(joined, key=lambda row: row["rank"])
+    assert joined == sorted(by_rank, key=lambda row: row[column], reverse=key == "_sort_desc")
+
+
+@pytest.mark.asyncio
+async def test_a_site_says_what_may_be_sorted_by(make: Make, articles_file: Any) -> None:
+    config = {"databases": {"articles": {"tables": {"articles": {"sortable_columns": ["year"]}}}}}
+    datasette = make([articles_file], config=config)
+    assert (await get_json(datasette, f"{SEARCH}.json?q=storm&_sort=year"))["query"]["sort"] == "year"
+    refused = await get_json(datasette, f"{SEARCH}.json?q=storm&_sort=title", status=400)
+    assert "allows year" in refused["error"]
+
+
+@pytest.mark.asyncio
 async def test_extras(site: Any) -> None:
     extras = "columns,timing,why,passages,suggested_facets"
     body = await get_json(site, f"{SEARCH}.json?q=apple&_size=2&_extra={extras}")
@@ -81,6 +107,25 @@ async def test_extras(site: Any) -> None:
         assert "".join(piece["text"] for piece in pieces) == row["passage"]
         assert {piece["mark"] for piece in pieces} <= {"", "word", "near"}
     assert {"topic", "tags"} <= {each["name"] for each in body["suggested_facets"]}
+
+
+@pytest.mark.asyncio
+async def test_pages_go_on_where_rows_have_come_and_gone(make: Make, tmp_path: Any) -> None:
+    import sqlite3
+    from contextlib import closing
+
+    from .conftest import write_articles
+
+    path = write_articles(tmp_path / "articles.db", count=60)
+    datasette = make([path])
+    first = await get_json(datasette, f"{SEARCH}.json?q=storm&_size=10")
+    gone = [row["id"] for row in first["rows"][:3]]
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("delete from articles where id in (?, ?, ?)", gone)
+    second = await get_json(datasette, first["next_url"].removeprefix("http://localhost"))
+    assert not {row["id"] for row in second["rows"]} & {row["id"] for row in first["rows"]}
+    whole = await get_json(datasette, f"{SEARCH}.json?q=storm&_size=max")
+    assert [row["id"] for row in second["rows"]] == [row["id"] for row in whole["rows"]][7:17]
 
 
 @pytest.mark.asyncio
