@@ -21,6 +21,10 @@ CHROMIUM = next(
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--screenshots", action="store_true", help="write the pictures of the README anew")
+
+
 @pytest.fixture(scope="session")
 def films(corpora: Callable[[str], Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`films.db` with `movies_facets`, embedded over title and text by the built-in model."""
