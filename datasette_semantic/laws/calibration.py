@@ -135,11 +135,14 @@ class Trial:
 def trials(texts: Iterable[str], *, limit: int = MAX_TRIALS, seed: int = 0) -> tuple[Trial, ...]:
     """Cut a sentence out of each text that has at least two, until there are `limit` trials.
 
-    The same texts give the same trials. The first sentence, often a title, is only taken where there is one other.
+    The texts are taken in random order, since a table's languages and subjects may stand one after the other; the same
+    texts give the same trials. The first sentence, often a title, is only taken where there is one other.
     """
     generator = random.Random(seed)
+    shuffled = list(texts)
+    generator.shuffle(shuffled)
     found: list[Trial] = []
-    for text in texts:
+    for text in shuffled:
         if len(found) >= limit:
             break
         pieces = [piece for part in _SENTENCE.split(text[:TEXT_CHARS]) if (piece := part.strip())]
