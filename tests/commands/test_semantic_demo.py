@@ -49,7 +49,7 @@ def test_no_text_is_empty(demo: Path) -> None:
     [
         ("json", "json", "module", ""),
         ("json", "dumps", "function", "dumps(obj, *,"),
-        ("pathlib", "Path", "class", "Path(PurePath"),
+        ("pathlib", "Path", "class", "Path("),
         ("subprocess", "Popen.wait", "method", "wait(self, timeout=None)"),
         ("asyncio.tasks", "wait", "function", "async wait("),
         ("builtins", "str.split", "method", "split(self, /"),
