@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -45,7 +46,11 @@ print(json.dumps({
 
 
 def run(*command: object, cwd: Path) -> str:
-    finished = subprocess.run([str(part) for part in command], cwd=cwd, capture_output=True, text=True, check=False)
+    # A PYTHONPATH would show the source tree where the install is to be seen.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    finished = subprocess.run(
+        [str(part) for part in command], cwd=cwd, env=environment, capture_output=True, text=True, check=False
+    )
     assert finished.returncode == 0, finished.stdout + finished.stderr
     return finished.stdout
 
@@ -83,7 +88,7 @@ def test_an_install_finds_its_templates(
     assert set(answers["static"]) == {
         file.name for file in (ROOT / "datasette_semantic" / "static").rglob("*") if file.is_file()
     }
-    assert answers["groups"] == ["datasette", "sqlite_utils", "llm"]
+    assert set(answers["groups"]) == {"datasette", "sqlite_utils", "llm"}
 
 
 def ask_installed(folder: Path, *what: object) -> dict[str, Any]:
