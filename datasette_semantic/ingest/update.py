@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..embedding.models import Embedder
+from ..embedding.pace import Pace
 from ..records import IndexRecord, Progress, Source, UpdateReport
 from ..store import catalog, chunks, samples
 from ..store.connection import Connection, transaction
@@ -27,15 +28,18 @@ def update(
     embedder: Embedder,
     *,
     progress: Callable[[Progress], None] | None = None,
+    pace: Pace | None = None,
+    concurrency: int = 1,
 ) -> UpdateReport:
     """Bring an index up to date with its table; return what was done.
 
-    May be stopped at any moment: the next run goes on where this one was.
+    May be stopped at any moment: the next run goes on where this one was. `pace` holds limits and pauses,
+    `concurrency` is the number of calls of the model at a time.
     """
     index = reconcile(connection, source, index)
     index = fill(connection, source, index)
-    report = drain(connection, source, index, embedder, progress=progress)
-    index = catalog.find(connection, source.table)
+    report = drain(connection, source, index, embedder, progress=progress, pace=pace, concurrency=concurrency)
+    index = _count(connection, catalog.find(connection, source.table))
     outgrown = _outgrown(connection, index)
     if outgrown:
         index = _sample(connection, index)
@@ -53,6 +57,17 @@ def _train(connection: Connection, index: IndexRecord) -> IndexRecord:
     """Give a large index its cells, or new ones when it has outgrown them."""
     _rows, count = chunks.count(connection, index)
     return train(connection, index, vectors=count) if needs_training(index, vectors=count) else index
+
+
+def _count(connection: Connection, index: IndexRecord) -> IndexRecord:
+    """Note how many rows and chunks there are, which is slow to count for every search."""
+    rows, count = chunks.count(connection, index)
+    size = {"rows": rows, "chunks": count}
+    if index.settings.get("size") == size:
+        return index
+    with transaction(connection):
+        catalog.save_settings(connection, index, {**index.settings, "size": size})
+    return catalog.find(connection, index.table)
 
 
 def _outgrown(connection: Connection, index: IndexRecord) -> bool:

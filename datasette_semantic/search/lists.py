@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from ..config import LIST_DEPTH, VEC_K_MAX
+from ..config import KEYWORD_BUDGET, KEYWORD_SHARE, LIST_DEPTH, VEC_K_MAX
 from ..laws import analysis
-from ..laws.fts_query import ParsedQuery, Tokens, excluded_match, to_match
+from ..laws.fts_query import ParsedQuery, Term, Tokens, excluded_match, to_match
 from ..laws.quoting import quote
 from ..laws.vectors import FloatVector
 from ..records import IndexRecord, RowFilter, Source
@@ -24,6 +24,7 @@ __all__ = [
     "Allowed",
     "Near",
     "allowed_rows",
+    "bounded",
     "cosines",
     "excluded_rows",
     "keyword_list",
@@ -95,10 +96,58 @@ def keyword_list(
     depth: int = LIST_DEPTH,
 ) -> list[tuple[int, float]]:
     """Return up to `depth` rows by words, best first, as (row_id, bm25)."""
-    match = to_match(query, tokens=query_tokens(index))
+    tokens = query_tokens(index)
+    rows = (index.settings.get("size") or {"rows": 0})["rows"]
+    budget = KEYWORD_BUDGET + rows // KEYWORD_SHARE
+    asked, crowded = bounded(connection, index, query, tokens=tokens, budget=budget)
+    match = to_match(asked, tokens=tokens)
     if match is None or index.keyword is None:
         return []
-    return keyword_index.search(connection, source, index, match, k=depth, allowed=allowed.sql, params=allowed.params)
+    scored = 2 * budget if crowded and allowed.sql is None else None
+    return keyword_index.search(
+        connection, source, index, match, k=depth, allowed=allowed.sql, params=allowed.params, scored=scored
+    )
+
+
+def bounded(
+    connection: Connection,
+    index: IndexRecord,
+    query: ParsedQuery,
+    *,
+    tokens: Tokens | None,
+    budget: int,
+) -> tuple[ParsedQuery, bool]:
+    """Return the query such that FTS5 need not score more than about `budget` rows, and whether even so it must.
+
+    FTS5 scores every row that matches. So the words join the candidates rarest first until the budget is spent; one of
+    these must be there, the others only rank. The rarest always counts. In a small table nothing changes.
+    """
+    if query.required:
+        return query, False
+    matches = {term: match for term in query.optional if (match := to_match(_only(term), tokens=tokens)) is not None}
+
+    def count(term: Term, limit: int) -> int:
+        return keyword_index.count_matching(connection, index, matches[term], limit=limit)
+
+    counts = {term: count(term, budget + 1) for term in matches}
+    if sum(counts.values()) <= budget:
+        return query, False
+    if (
+        min(filter(None, counts.values())) > budget
+    ):  # all are common, so which of them is the rarest is worth a longer look
+        counts = {term: count(term, 10 * budget) for term in matches}
+    kept: list[Term] = []
+    spent = 0
+    for term in sorted((term for term in matches if counts[term]), key=lambda each: counts[each]):
+        if kept and spent + counts[term] > budget:
+            break
+        kept.append(term)
+        spent += counts[term]
+    return replace(query, required=(tuple(kept),)) if len(matches) > 1 else query, spent > budget
+
+
+def _only(term: Term) -> ParsedQuery:
+    return ParsedQuery(optional=(term,))
 
 
 def semantic_list(
@@ -114,8 +163,8 @@ def semantic_list(
 
     Rows of many chunks share the k of vec0, so k grows until there are rows enough, or no more to be had.
     """
-    rows, chunks = chunk_store.count(connection, index)
-    k = min(VEC_K_MAX, max(1, depth * -(-chunks // max(rows, 1))))
+    size = index.settings.get("size") or {"rows": 1, "chunks": 1}
+    k = min(VEC_K_MAX, max(1, depth * -(-size["chunks"] // max(size["rows"], 1))))
     while True:
         found = vector_index.nearest(
             connection, index, vector, k=k, allowed=allowed.sql, params=allowed.params, exact=exact
@@ -123,7 +172,7 @@ def semantic_list(
         nearest: dict[int, Near] = {}
         for row_id, chunk_id, distance in found:
             nearest.setdefault(row_id, Near(row_id, chunk_id, distance))
-        if len(nearest) >= depth or k >= VEC_K_MAX or k >= chunks:
+        if len(nearest) >= depth or k >= VEC_K_MAX or len(found) < k:
             return list(nearest.values())[:depth]
         k = min(VEC_K_MAX, k * 2)
 

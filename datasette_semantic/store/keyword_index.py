@@ -15,6 +15,7 @@ __all__ = [
     "add_rows",
     "clear",
     "content_columns",
+    "count_matching",
     "create_sql",
     "existing_fts",
     "free_name",
@@ -33,7 +34,8 @@ def existing_fts(connection: Connection, source: Source, *, but: str | None = No
     """Return the FTS5 table that the user already has over this table, by parsing its DDL; None if there is none.
 
     `but` names one of ours, to be passed over.
-    A table counts when its `content` option names the source and its `content_rowid` is the source's rowid.
+    A table counts when its `content` option names the source, its `content_rowid` is the source's rowid, and it can
+    find phrases.
     """
     rows = connection.execute(
         "select name, sql from sqlite_master where type = 'table' and sql like '%fts5%' order by name"
@@ -57,6 +59,7 @@ def existing_fts(connection: Connection, source: Source, *, but: str | None = No
         if (
             options.get("content", "").lower() == source.table.lower()
             and rowid in allowed
+            and options.get("detail", "full").lower() == "full"  # without it FTS5 refuses phrases
             and columns
             and source.has_rowid
         ):
@@ -121,7 +124,8 @@ def view_sql(source: Source, index: IndexRecord, spec: KeywordSpec) -> str:
     if direct is not None:
         return f"{view} select s.{quote(direct)} as {rowid}, {columns} from {quote(source.table)} s"
     match = names.key_match(source, source_alias="s", row_alias="r", source_first=True)
-    return f"{view} select r.row_id as {rowid}, {columns} from {quote(index.row_table)} r join {quote(source.table)} s on {match}"
+    joined = f"{quote(index.row_table)} r join {quote(source.table)} s on {match}"
+    return f"{view} select r.row_id as {rowid}, {columns} from {joined}"
 
 
 def create_sql(source: Source, spec: KeywordSpec) -> str:
@@ -130,7 +134,10 @@ def create_sql(source: Source, spec: KeywordSpec) -> str:
     options = [f"tokenize={quote_string(spec.tokenize)}"]
     if spec.analyzer is None:
         if needs_view(source, spec):
-            options += [f"content={quote_string(names.content_view(source.table))}", f"content_rowid={quote_string(_content_rowid(spec))}"]
+            options += [
+                f"content={quote_string(names.content_view(source.table))}",
+                f"content_rowid={quote_string(_content_rowid(spec))}",
+            ]
         else:
             options += [
                 f"content={quote_string(source.table)}",
@@ -181,7 +188,7 @@ def remove_rows(connection: Connection, index: IndexRecord, rows: Iterable[tuple
     spec = index.keyword
     if spec is None or not spec.owned:
         return
-    held = {row_id: values for row_id, values in rows}
+    held = dict(rows)
     held = {row_id: held[row_id] for row_id in held.keys() - _not_in_keyword_index(connection, index, list(held))}
     fts = quote(spec.fts_table)
     if spec.analyzer is None:
@@ -239,6 +246,16 @@ def matching(connection: Connection, source: Source, index: IndexRecord, match: 
     return [row[0] for row in connection.execute(sql, {"match": match, "limit": limit}).fetchall()]
 
 
+def count_matching(connection: Connection, index: IndexRecord, match: str, *, limit: int) -> int:
+    """Return how many rows match, counting no further than `limit`."""
+    spec = index.keyword
+    if spec is None:
+        return 0
+    fts = quote(spec.fts_table)
+    sql = f"select count(*) from (select 1 from {fts} where {fts} match :match limit :limit)"
+    return int(connection.execute(sql, {"match": match, "limit": limit}).fetchone()[0])
+
+
 def search(
     connection: Connection,
     source: Source,
@@ -248,11 +265,12 @@ def search(
     k: int,
     allowed: str | None = None,
     params: Mapping[str, Any] | None = None,
+    scored: int | None = None,
 ) -> list[tuple[int, float]]:
     """Return up to `k` rows that match, best first, as (row_id, bm25); bm25 is positive, high is good.
 
-    `allowed` is a subquery that yields the row_ids to choose from, `params` its parameters. Ties go to the lower
-    row_id.
+    `allowed` is a subquery that yields the row_ids to choose from, `params` its parameters. With `scored` only the
+    first so many of the rows that match, by row_id, are scored at all. Ties go to the lower row_id.
     """
     spec = index.keyword
     if spec is None:
@@ -261,9 +279,11 @@ def search(
     weights = "".join(f", {weight:g}" for weight in spec.column_weights)
     values = dict(params or {}) | {"semantic_match": match, "semantic_k": k}
     if spec.owned or names.direct_key(source) is not None:
+        first = f"select rowid from {fts} where {fts} match :semantic_match limit {scored}"
+        bound = f" and rowid <= (select max(rowid) from ({first}))" if scored is not None else ""
         # The plus keeps the rowids out of FTS5's own plan, where each would be a query by itself: 30 times slower.
         sql = (
-            f"select rowid as row_id, -bm25({fts}{weights}) as bm25 from {fts} where {fts} match :semantic_match"
+            f"select rowid as row_id, -bm25({fts}{weights}) as bm25 from {fts} where {fts} match :semantic_match{bound}"
             f"{f' and +rowid in ({allowed})' if allowed else ''} order by bm25 desc, row_id limit :semantic_k"
         )
     else:  # the user's own FTS5 table knows rowids, which VACUUM may have moved: take the way over the key, now
