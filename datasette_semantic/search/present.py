@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from ..laws.analysis import tokens
 from ..laws.excerpts import best_passage
 from ..laws.fts_query import ParsedQuery, words
 from ..laws.fusion import Fused
@@ -66,4 +67,17 @@ def _passage(index: IndexRecord, values: Mapping[str, Cell], marked: Sequence[st
     text = row_text(values, index.text)
     if span is not None and span.end > len(text):
         span = None
-    return best_passage(text, marked, span=span)
+    return best_passage(text, marked, span=span, stem=_stem(index))
+
+
+def _stem(index: IndexRecord) -> Callable[[str], str] | None:
+    """Return the stemmer of the index's language; None where FTS5's own tokenizer reads the text."""
+    analyzer = index.keyword.analyzer if index.keyword else None
+    if analyzer is None:
+        return None
+
+    def stem(word: str) -> str:
+        found = tokens(word, analyzer)
+        return found[0] if len(found) == 1 else word
+
+    return stem
