@@ -17,17 +17,23 @@ from typing import Any, TypeAlias, get_args
 from numpy.typing import ArrayLike
 
 from .config import DEFAULT_LIMIT
-from .embedding.models import Embedder, default_model, embedder
+from .embedding.models import Embedder, default_model, embedder, embedder_for
+from .embedding.pace import Pace
+from .embedding.profiles import Manner, choose_manner, manner_of
 from .errors import BadOption, BadVector, IndexStateError, ModelError
+from .ingest.cutting import check_chunks
 from .ingest.declare import declare, redeclared, text_spec
+from .ingest.plan import plan
 from .ingest.update import update
 from .laws.vectors import FloatVector, normalise
 from .records import (
     ChunkSpec,
+    Failure,
     IndexRecord,
     IndexStatus,
     ListWeights,
     OnMismatch,
+    Plan,
     Progress,
     RowFilter,
     SearchRequest,
@@ -81,6 +87,10 @@ class SemanticIndex:
         where: str | None = None,
         chunks: ChunkSpec | None = None,
         tokenize: str = "auto",
+        task: str | None = None,
+        dimensions: int | None = None,
+        query_prefix: str | None = None,
+        document_prefix: str | None = None,
         on_mismatch: OnMismatch = "rebuild",
         allow_empty: bool = False,
     ) -> SemanticIndex:
@@ -89,7 +99,8 @@ class SemanticIndex:
 
         `on_mismatch` says what becomes of one that was made otherwise (other columns, model, template ...): "rebuild"
         drops it and declares it anew, for vectors are derived data; "error" raises IndexStateError that names the
-        differences; "keep" returns it as it is. `allow_empty` lets an index be declared over a table without rows.
+        differences; "keep" returns it as it is. `task`, `dimensions` and the prefixes say how the model is asked, where
+        its profile is not to decide. `allow_empty` lets an index be declared over a table without rows.
 
         Raises InputError (no such table or column, nothing to embed), ModelError, ExtensionMissing, DatabaseProblem;
         the file is then as it was.
@@ -102,12 +113,13 @@ class SemanticIndex:
                 source = describe(connection, table)
                 text = text_spec(connection, source, columns=columns, template=template, where=where)
                 existing = catalog.find_or_none(connection, source.table)
-                chosen = embedder(model or (existing.model if existing else default_model()))
+                chosen = _chosen(existing, model, task, dimensions, query_prefix, document_prefix)
                 prepare(connection)
                 spec = chunks or (existing.chunks if existing else ChunkSpec())
+                check_chunks(spec, longest=chosen.profile.max_tokens, model=chosen.model_id)
                 if existing is None or (
-                    redeclared(existing, text=text, chunks=spec, model=chosen.model_id)
-                    and _rebuilds(existing, on_mismatch, text=text, chunks=spec, model=chosen.model_id)
+                    redeclared(existing, text=text, chunks=spec, embedder=chosen)
+                    and _rebuilds(existing, on_mismatch, text=text, chunks=spec, embedder=chosen)
                 ):
                     declare(
                         connection,
@@ -129,13 +141,38 @@ class SemanticIndex:
 
     # --- writing ---
 
-    def update(self, *, progress: Callable[[Progress], None] | None = None) -> UpdateReport:
-        """Embed what is new or changed and drop what is gone. Raises ModelError, DatabaseProblem; what was done stays
-        done."""
+    def update(
+        self,
+        *,
+        progress: Callable[[Progress], None] | None = None,
+        concurrency: int = 1,
+        max_rpm: float | None = None,
+        max_tpm: float | None = None,
+        retry_failed: bool = False,
+        on_pause: Callable[[float, str], None] | None = None,
+    ) -> UpdateReport:
+        """Embed what is new or changed and drop what is gone.
+
+        `concurrency`: calls of the model at a time. `max_rpm`, `max_tpm`: requests and tokens a minute. `retry_failed`:
+        rows that were set aside have another try. `on_pause` hears for how many seconds the model is left alone, and
+        why. Raises ModelError, DatabaseProblem; what was done stays done.
+        """
+        pace = Pace(max_rpm=max_rpm, max_tpm=max_tpm, on_pause=on_pause)
         with translated():
+            if retry_failed:
+                with transaction(self._connection):
+                    queue.retry_failed(self._connection, self.record)
             if self.record.settings.get("provisional"):
                 self._declare_again()
-            report = update(self._connection, self.source, self.record, self._embedder(), progress=progress)
+            report = update(
+                self._connection,
+                self.source,
+                self.record,
+                self._embedder(),
+                progress=progress,
+                pace=pace,
+                concurrency=concurrency,
+            )
             self.record = catalog.find(self._connection, self.source.table)
         return report
 
@@ -151,6 +188,67 @@ class SemanticIndex:
             allow_empty=True,
         )
         self.record = catalog.find(self._connection, self.source.table)
+
+    @classmethod
+    def plan(
+        cls,
+        database: Any,
+        table: str,
+        columns: Sequence[str] = (),
+        *,
+        model: str | None = None,
+        template: str | None = None,
+        where: str | None = None,
+        chunks: ChunkSpec | None = None,
+        task: str | None = None,
+        dimensions: int | None = None,
+        query_prefix: str | None = None,
+        document_prefix: str | None = None,
+        price: float | None = None,
+        max_rpm: float | None = None,
+        max_tpm: float | None = None,
+    ) -> Plan:
+        """Return what `create` and `update` with these arguments would do and cost. No model is called, nothing is
+        written; without columns or a template the existing index is taken as it is.
+
+        `price`: US dollars per million tokens, where the model's profile does not know it. Raises as `create` does.
+        """
+        connection, owned = _open(database)
+        try:
+            with translated(_name(database)):
+                source = describe(connection, table)
+                existing = catalog.find_or_none(connection, source.table)
+                if not columns and template is None:
+                    existing = catalog.find(connection, source.table)
+                    text = existing.text
+                else:
+                    text = text_spec(connection, source, columns=columns, template=template, where=where)
+                chosen = _chosen(existing, model, task, dimensions, query_prefix, document_prefix)
+                spec = chunks or (existing.chunks if existing else ChunkSpec())
+                check_chunks(spec, longest=chosen.profile.max_tokens, model=chosen.model_id)
+                if existing is not None:
+                    prepare(connection)
+                return plan(
+                    connection,
+                    source,
+                    existing=existing,
+                    text=text,
+                    chunks=spec,
+                    embedder=chosen,
+                    price=price,
+                    max_rpm=max_rpm,
+                    max_tpm=max_tpm,
+                )
+        finally:
+            if owned:
+                connection.close()
+
+    def failures(self, *, limit: int = 100) -> list[Failure]:
+        """Return the rows that were set aside, with their errors. `update(retry_failed=True)` tries them again."""
+        with translated():
+            found = queue.failures(self._connection, self.record, limit=limit)
+            keys = chunks.keys_of(self._connection, self.source, self.record, [row_id for row_id, _ in found])
+        return [Failure(keys[row_id], error) for row_id, error in found if row_id in keys]
 
     def drop(self) -> None:
         """Remove the index and every trace of it; the file's schema is then as it was before."""
@@ -278,7 +376,7 @@ class SemanticIndex:
         return vector
 
     def _embedder(self) -> Embedder:
-        return embedder(self.record.model)
+        return embedder_for(self.record)
 
 
 def indexes(database: Any) -> list[SemanticIndex]:
@@ -293,7 +391,33 @@ def indexes(database: Any) -> list[SemanticIndex]:
     return [SemanticIndex(database, table) for table in tables]
 
 
-def _rebuilds(existing: IndexRecord, on_mismatch: OnMismatch, *, text: TextSpec, chunks: ChunkSpec, model: str) -> bool:
+def _chosen(
+    existing: IndexRecord | None,
+    model: str | None,
+    task: str | None,
+    dimensions: int | None,
+    query_prefix: str | None,
+    document_prefix: str | None,
+) -> Embedder:
+    """Return the embedder asked for; what is not asked for stays as it is in an existing index."""
+    name = model or (existing.model if existing else default_model())
+    plain = embedder(name)
+    asked = (task, dimensions, query_prefix, document_prefix)
+    if existing is not None and existing.model == plain.model_id and asked == (None,) * 4:
+        return embedder_for(existing)
+    manner: Manner = choose_manner(
+        plain.model_id,
+        task=task,
+        dimensions=dimensions,
+        query_prefix=query_prefix,
+        document_prefix=document_prefix,
+    )
+    return embedder(name, manner)
+
+
+def _rebuilds(
+    existing: IndexRecord, on_mismatch: OnMismatch, *, text: TextSpec, chunks: ChunkSpec, embedder: Embedder
+) -> bool:
     """True where an index that was made otherwise is to be made anew. Raises IndexStateError that says what differs."""
     if on_mismatch == "error":
         pairs = {
@@ -301,7 +425,8 @@ def _rebuilds(existing: IndexRecord, on_mismatch: OnMismatch, *, text: TextSpec,
             "template": (existing.text.template, text.template),
             "where": (existing.text.where, text.where),
             "chunks": (existing.chunks, chunks),
-            "model": (existing.model, model),
+            "model": (existing.model, embedder.model_id),
+            "manner": (manner_of(existing).as_settings(), embedder.manner.as_settings()),
         }
         told = "; ".join(
             f"{name}: {was!r} there, {now!r} asked for" for name, (was, now) in pairs.items() if was != now
@@ -326,7 +451,7 @@ def query_vector(record: IndexRecord, request: SearchRequest) -> tuple[FloatVect
     if not text.strip():
         return None, ()
     try:
-        return embedder(record.model).embed_query(text), ()
+        return embedder_for(record).embed_query(text), ()
     except BadVector:
         return None, ()  # the model sees no meaning in it, so only its words are looked for
     except ModelError as error:

@@ -14,6 +14,8 @@
     ├── ModelError                503  the embedding model failed or does not exist
     │   ├── NoSuchModel           404
     │   ├── ModelKeyMissing       503
+    │   ├── ModelBusy             503  it may answer later; knows for how long it asked to wait
+    │   ├── ModelRefused          503  key, permission or plan: no retry helps
     │   ├── ModelNotAllowed       403  a model that may not be called from SQL
     │   └── BadModelOutput        502  wrong number or length of vectors
     ├── ExtensionMissing          501  sqlite-vec cannot be loaded into this SQLite
@@ -38,9 +40,11 @@ __all__ = [
     "ExtraMissing",
     "IndexStateError",
     "InputError",
+    "ModelBusy",
     "ModelError",
     "ModelKeyMissing",
     "ModelNotAllowed",
+    "ModelRefused",
     "NoSuchColumn",
     "NoSuchIndex",
     "NoSuchModel",
@@ -121,6 +125,19 @@ class NoSuchModel(ModelError):
 
 class ModelKeyMissing(ModelError):
     """The model needs an API key and none was found."""
+
+
+class ModelBusy(ModelError):
+    """The model cannot answer now: too many requests, an outage, a time-out. Trying again later helps."""
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        """`retry_after`: the seconds that the server itself asked to wait, None where it did not say."""
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class ModelRefused(ModelError):
+    """The service turns us away: key, permission, plan, unknown model. Trying again does not help."""
 
 
 class ModelNotAllowed(ModelError):

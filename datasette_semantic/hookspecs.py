@@ -14,8 +14,8 @@ Plugins are loaded when the first hook is asked, not at import: `sqlite-utils --
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal, Protocol
 
@@ -28,6 +28,7 @@ __all__ = [
     "Chunker",
     "Profile",
     "Reranker",
+    "Task",
     "chunkers",
     "hookimpl",
     "plugin_manager",
@@ -61,6 +62,18 @@ class Reranker(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Task:
+    """How texts are given to a model for one purpose: as prefixes, or as a name that its API takes."""
+
+    query_prefix: str = ""
+    document_prefix: str = ""
+    query_type: str | None = None
+    """Gemini's `taskType` for queries."""
+    document_type: str | None = None
+    """Gemini's `taskType` for documents."""
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """How a family of embedding models wants its texts; what llm does not know of a model."""
 
@@ -74,6 +87,12 @@ class Profile:
     """True where a vector may be cut to its first dimensions (Matryoshka)."""
     output: Literal["unit", "raw"] = "raw"
     """Whether the model's vectors are of unit length already."""
+    tasks: Mapping[str, Task] = field(default_factory=dict)
+    """What `embed --task` may name; "retrieval" stands for the prefixes above."""
+    price: float | None = None
+    """US dollars per million tokens, where the provider publishes a price; `--price` overrides it."""
+    items_are_requests: bool = False
+    """True where the provider counts every text of a batch as a request of its own."""
 
 
 @hookspec

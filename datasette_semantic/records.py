@@ -13,6 +13,7 @@ __all__ = [
     "ChunkSpec",
     "Column",
     "Contribution",
+    "Failure",
     "FusionMethod",
     "Hit",
     "IndexRecord",
@@ -22,6 +23,7 @@ __all__ = [
     "Mode",
     "OnMismatch",
     "Passage",
+    "Plan",
     "Progress",
     "RowFilter",
     "RowKey",
@@ -320,6 +322,35 @@ class UpdateReport:
     """Calls of the model that were answered."""
     tokens: int = 0
     """Tokens sent, as far as can be told without the model's own tokenizer; 0 for the built-in model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run of `embed` would do."""
+
+    table: str
+    model: str
+    rows: int
+    """Rows that would be looked at."""
+    chunks: int
+    """Chunks of the rows that are new or changed."""
+    texts: int
+    """Texts that would be sent to the model: each once, none whose vector is known."""
+    tokens: int
+    """Tokens of these texts: the model's own count, or an estimate that is rather too high."""
+    requests: int
+    cost: float | None
+    """US dollars; None where the price is not known."""
+    seconds: float | None
+    """The shortest time that the limits given allow; None where none is given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A row that was set aside, and why."""
+
+    key: RowKey
+    error: str
 
 
 @dataclass(frozen=True, slots=True)

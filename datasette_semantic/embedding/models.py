@@ -8,18 +8,24 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..config import DEFAULT_MODEL
-from ..errors import BadModelOutput, BadVector, ModelError, ModelKeyMissing, NoSuchModel
-from ..laws.vectors import FloatMatrix, FloatVector, normalise, unit_rows
+from ..errors import BadModelOutput, BadOption, BadVector, ModelKeyMissing, NoSuchModel
+from ..hookspecs import Profile
+from ..laws.vectors import FloatMatrix, FloatVector, unit_rows
+from ..records import IndexRecord
+from .faults import explained
+from .profiles import Manner, manner_of, profile_of
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Embedder", "default_model", "embedder"]
+__all__ = ["Embedder", "default_model", "embedder", "embedder_for"]
+
+_PLAIN = Manner()
 
 
 class Embedder(Protocol):
-    """Texts to unit vectors."""
+    """Texts to unit vectors, in one index's manner. Safe to share between threads."""
 
     model_id: str
     dimensions: int | None
@@ -30,11 +36,14 @@ class Embedder(Protocol):
     """True where the model needs no key, so that calls cost time only."""
     batch_size: int
     """Texts per call that suit the model."""
+    manner: Manner
+    profile: Profile
 
     def embed_documents(self, texts: Sequence[str]) -> tuple[FloatMatrix, NDArray[np.bool_]]:
         """Return unit vectors, shape (len(texts), n), and a mask of the usable ones, shape (len(texts),).
 
-        Raises ModelError (also ModelKeyMissing, BadModelOutput).
+        Raises ModelError: ModelBusy where trying again may help, ModelRefused and ModelKeyMissing where it does not,
+        BadModelOutput for the wrong number or length of vectors.
         """
         ...
 
@@ -47,57 +56,20 @@ class Embedder(Protocol):
         ...
 
 
-class BuiltInEmbedder:
-    """wordllama, straight from its weights: no llm is imported, which saves a third of a second at start-up."""
+class _Common:
+    """What all embedders share: prefixes before the call; the count, the cut and unit length after it."""
 
-    model_id = DEFAULT_MODEL
-    dimensions: int | None = 256
-    remote = False
-    keyless = True
-    batch_size = 512
-
-    def embed_documents(self, texts: Sequence[str]) -> tuple[FloatMatrix, NDArray[np.bool_]]:
-        from .weights import load
-
-        return unit_rows(load().embed(texts), count=len(texts), model=self.model_id)
-
-    def embed_query(self, text: str) -> FloatVector:
-        from .weights import load
-
-        return normalise(load().embed([text])[0])
-
-    def token_counter(self) -> Callable[[str], int] | None:
-        from .weights import load
-
-        return load().count_tokens
-
-
-class LlmEmbedder:
-    """Any embedding model that llm knows."""
-
-    def __init__(self, model: Any) -> None:
-        self._model = model
-        self._lock = threading.Lock()  # llm sets the key on the model object for models of the older kind
-        self.model_id: str = model.model_id
-        self.dimensions: int | None = None
-        self.keyless: bool = not model.needs_key
-        self.remote = True  # llm does not say which models stay on this machine, so none is trusted to
-        self.batch_size: int = model.batch_size or 100
+    def __init__(self, model_id: str, manner: Manner) -> None:
+        self.model_id = model_id
+        self.manner = manner
+        self.profile = profile_of(model_id)
+        self.dimensions: int | None = manner.dimensions
 
     def embed_documents(self, texts: Sequence[str]) -> tuple[FloatMatrix, NDArray[np.bool_]]:
-        import numpy as np
-
-        if not texts:
-            return np.zeros((0, self.dimensions or 0), dtype=np.float32), np.zeros(0, dtype=bool)
-        vectors, usable = unit_rows(self._call(texts), count=len(texts), model=self.model_id)
-        width = int(vectors.shape[1])
-        if self.dimensions not in (None, width):
-            raise BadModelOutput(f"model {self.model_id!r} returned {width} dimensions after {self.dimensions} before")
-        self.dimensions = width
-        return vectors, usable
+        return self._embed(texts, self.manner.document_prefix, self.manner.document_type)
 
     def embed_query(self, text: str) -> FloatVector:
-        vectors, usable = self.embed_documents([text])
+        vectors, usable = self._embed([text], self.manner.query_prefix, self.manner.query_type)
         if not usable[0]:
             raise BadVector(f"model {self.model_id!r} sees no meaning in this text")
         vector: FloatVector = vectors[0]
@@ -106,39 +78,154 @@ class LlmEmbedder:
     def token_counter(self) -> Callable[[str], int] | None:
         return None
 
-    def _call(self, texts: Sequence[str]) -> list[list[float]]:
+    def _embed(self, texts: Sequence[str], prefix: str, task_type: str | None) -> tuple[FloatMatrix, NDArray[np.bool_]]:
+        import numpy as np
+
+        if not texts:
+            return np.zeros((0, self.dimensions or 0), dtype=np.float32), np.zeros(0, dtype=bool)
+        asked = [prefix + text for text in texts] if prefix else texts
+        vectors, usable = unit_rows(self._cut(self._call(asked, task_type)), count=len(texts), model=self.model_id)
+        width = int(vectors.shape[1])
+        if self.dimensions not in (None, width):
+            raise BadModelOutput(f"model {self.model_id!r} returned {width} dimensions where {self.dimensions} belong")
+        self.dimensions = width
+        return vectors, usable
+
+    def _cut(self, vectors: Any) -> Any:
+        if self.manner.dimensions is None:
+            return vectors
+        return [vector[: self.manner.dimensions] for vector in vectors]
+
+    def _call(self, texts: Sequence[str], task_type: str | None) -> Any:
+        """Return the model's vectors, a matrix or a list of lists."""
+        raise NotImplementedError
+
+
+class BuiltInEmbedder(_Common):
+    """wordllama, straight from its weights: no llm is imported, which saves a third of a second at start-up."""
+
+    remote = False
+    keyless = True
+    batch_size = 512
+
+    def __init__(self, manner: Manner) -> None:
+        super().__init__(DEFAULT_MODEL, manner)
+        if manner.dimensions not in (None, 64, 128, 256):
+            raise BadOption(f"{DEFAULT_MODEL} can be cut to 64, 128 or 256 dimensions, not {manner.dimensions}")
+        self.dimensions = manner.dimensions or 256
+
+    def token_counter(self) -> Callable[[str], int] | None:
+        from .weights import load
+
+        return load().count_tokens
+
+    def _call(self, texts: Sequence[str], task_type: str | None) -> FloatMatrix:
+        from .weights import load
+
+        return load().embed(texts)
+
+    def _cut(self, vectors: Any) -> Any:
+        return vectors if self.manner.dimensions is None else vectors[:, : self.manner.dimensions]
+
+
+class LlmEmbedder(_Common):
+    """Any embedding model that llm knows."""
+
+    remote = True  # llm does not say which models stay on this machine, so none is trusted to
+
+    def __init__(self, name: str, model: Any, manner: Manner) -> None:
+        super().__init__(model.model_id, manner)
+        self._name = name
+        self._models = threading.local()  # llm sets the key on the model object of older plugins: one per thread
+        self._models.own = model
+        self.keyless: bool = not model.needs_key
+        self.batch_size: int = model.batch_size or 100
+
+    def _call(self, texts: Sequence[str], task_type: str | None) -> list[list[float]]:
         import llm
 
+        model = self._model()
         try:
-            with self._lock:
-                return list(self._model.embed_multi(list(texts)))
+            return list(model.embed_multi(list(texts), batch_size=max(len(texts), 1)))
         except llm.NeedsKeyException as error:
             raise ModelKeyMissing(f"model {self.model_id!r}: {error}") from error
         except Exception as error:  # a plugin may raise anything at all; its own words are the best there are
-            raise ModelError(f"model {self.model_id!r} failed: {type(error).__name__}: {error}") from error
+            raise explained(error, model=self.model_id, key=_key_of(model)) from error
+
+    def _model(self) -> Any:
+        found = getattr(self._models, "own", None)
+        if found is None:
+            found = self._models.own = _llm_model(self._name)
+        return found
+
+
+class GeminiEmbedder(_Common):
+    """Google's models over our own client, which knows task types; llm's plugin supplies the names and the key."""
+
+    remote = True
+    keyless = False
+    batch_size = 100
+
+    def __init__(self, model: Any, manner: Manner) -> None:
+        super().__init__(model.model_id, manner)
+        self._model = model
+        self._width: int | None = manner.dimensions or model.output_dimensionality
+
+    def _call(self, texts: Sequence[str], task_type: str | None) -> list[list[float]]:
+        import llm
+
+        from .gemini import embed
+
+        try:
+            key = self._model.get_key()
+        except llm.NeedsKeyException as error:
+            raise ModelKeyMissing(f"model {self.model_id!r}: {error}") from error
+        return embed(texts, model=self._model.gemini_model_id, key=key, task_type=task_type, dimensions=self._width)
+
+
+def embedder_for(record: IndexRecord) -> Embedder:
+    """Return the embedder of an index: its model, asked in its manner. Raises NoSuchModel."""
+    return embedder(record.model, manner_of(record))
 
 
 @lru_cache(maxsize=32)
-def embedder(model: str) -> Embedder:
-    """Return the embedder for an llm model id or alias; one per name and process.
+def embedder(model: str, manner: Manner = _PLAIN) -> Embedder:
+    """Return the embedder for an llm model id or alias; one per name, manner and process.
 
     Raises NoSuchModel where no installed llm plugin knows the name.
     """
     if model == DEFAULT_MODEL:
-        return BuiltInEmbedder()
+        return BuiltInEmbedder(manner)
+    found = _llm_model(model)
+    if found.model_id == DEFAULT_MODEL:
+        return BuiltInEmbedder(manner)
+    if hasattr(found, "gemini_model_id"):
+        return GeminiEmbedder(found, manner)
+    return LlmEmbedder(model, found, manner)
+
+
+def _llm_model(name: str) -> Any:
     import llm
 
     try:
-        found = llm.get_embedding_model(model)
+        return llm.get_embedding_model(name)
     except llm.UnknownModelError as error:
         known = sorted({each.model.model_id for each in llm.get_embedding_models_with_aliases()})
         raise NoSuchModel(
-            f"no embedding model {model!r}; installed: {', '.join(known)}. "
+            f"no embedding model {name!r}; installed: {', '.join(known)}. "
             "Install its llm plugin, or leave out -m for the built-in one"
         ) from error
-    if found.model_id == DEFAULT_MODEL:
-        return BuiltInEmbedder()
-    return LlmEmbedder(found)
+
+
+def _key_of(model: Any) -> str | None:
+    """Return the model's key, so that it can be kept out of messages."""
+    import llm
+
+    try:
+        key = model.get_key()
+    except llm.NeedsKeyException:
+        return None
+    return key if isinstance(key, str) else None
 
 
 def default_model() -> str:

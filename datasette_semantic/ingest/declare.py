@@ -7,13 +7,14 @@ Every refusal comes before the first write, so that a mistake leaves the file as
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
+from ..config import DEFAULT_MODEL
 from ..embedding.models import Embedder
+from ..embedding.profiles import MANNER, manner_of
 from ..errors import BadFilter, BadOption, InputError, ModelError
 from ..laws.analysis import ANALYZED, analyze, choose_tokenize
-from ..laws.chunking import chunk_text
 from ..laws.quoting import quote, quote_string
 from ..laws.text import row_text, template_columns
 from ..laws.vectors import FloatVector
@@ -22,6 +23,7 @@ from ..store import chunks as chunk_store
 from ..store import companions, keyword_index, names
 from ..store.connection import Connection, sqlite_errors, transaction
 from ..store.source import check_columns, check_filter, read_leniently
+from .cutting import cut
 from .hashing import text_hash
 
 __all__ = ["declare", "redeclared", "text_spec"]
@@ -110,11 +112,16 @@ def declare(
         chunk_table=names.chunk_table(source.table),
         row_table=names.row_table(source.table),
         state="building",
-        settings={"filled": False} | ({} if sample or tokenize != "auto" else {"provisional": True}),
+        settings={"filled": False}
+        | ({MANNER: embedder.manner.as_settings()} if embedder.manner.as_settings() else {})
+        | ({} if sample or tokenize != "auto" else {"provisional": True}),
     )
+    if replacing is not None and replacing.model != DEFAULT_MODEL:
+        chunk_store.keep_all(connection, replacing)
     with transaction(connection):
         if replacing is not None:
-            companions.drop(connection, replacing)
+            record = replace(record, settings={**record.settings, **companions.inherited(replacing)})
+            companions.drop(connection, replacing, keep_shared=True)
         index = companions.create(connection, source, record)
         if first.vector is not None:
             chunk_store.remember(connection, index, [(first.hash, first.vector)])
@@ -152,15 +159,21 @@ def _nothing_to_embed(connection: Connection, source: Source, spec: TextSpec) ->
 
 
 def _first_vector(sample: Sequence[str], chunks: ChunkSpec, embedder: Embedder) -> _FirstText:
-    """Learn the model's dimensions from a text of the table; its vector is kept, so that it is not paid for twice."""
+    """Learn the model's dimensions from a text of the table; its vector is kept, so that it is not paid for twice.
+
+    Raises ModelError, also where the model has no vector for any of the texts that it is tried on.
+    """
     if embedder.dimensions is not None:
         return _FirstText("", b"", None)
     for written in sample[:3]:
-        for chunk in chunk_text(written, chunks, None)[:1]:
+        for chunk in cut(written, chunks, embedder.token_counter())[:1]:
             vectors, usable = embedder.embed_documents([chunk.text])
             if usable[0]:
                 return _FirstText(chunk.text, text_hash(chunk.text), vectors[0])
-    return _FirstText("", b"", None)
+    raise ModelError(
+        f"model {embedder.model_id!r} gave zero or non-finite vectors for the table's first texts; "
+        "name another model with -m"
+    )
 
 
 def _keyword_spec(
@@ -209,6 +222,7 @@ def _check_tokenize(connection: Connection, tokenize: str) -> None:
         raise BadOption(f"FTS5 cannot use the tokenizer {tokenize!r}: {error}") from error
 
 
-def redeclared(index: IndexRecord, *, text: TextSpec, chunks: ChunkSpec, model: str) -> bool:
-    """True where an existing index was made from something else than what is asked for now."""
-    return (index.text, index.chunks, index.model) != (text, chunks, model)
+def redeclared(index: IndexRecord, *, text: TextSpec, chunks: ChunkSpec, embedder: Embedder) -> bool:
+    """True where an existing index was made from something else, or otherwise, than what is asked for now."""
+    there = (index.text, index.chunks, index.model, manner_of(index))
+    return there != (text, chunks, embedder.model_id, embedder.manner)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from ..laws.quoting import quote
 from ..laws.vectors import FloatVector, from_blob, to_blob
 from ..records import Cell, IndexRecord, RowKey, Source, Span
 from . import names, vector_index
-from .connection import Connection
+from .connection import Connection, transaction
 from .source import json_list, read_leniently
 
 __all__ = [
@@ -22,6 +23,8 @@ __all__ = [
     "clear_hashes",
     "count",
     "drop_orphans",
+    "forget",
+    "keep_all",
     "keys_of",
     "known_vectors",
     "read_claimed",
@@ -34,7 +37,7 @@ __all__ = [
     "spans",
 ]
 
-PURPOSE = "document"
+_KEPT_AT_A_TIME = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +137,7 @@ def known_vectors(connection: Connection, index: IndexRecord, hashes: Sequence[b
     cached = connection.execute(
         f"select hash, vector from {CACHE_TABLE} where model = ? and dimensions = ? and purpose = ? and hash in "
         f"({wanted})",
-        (index.model, index.dimensions, PURPOSE, *hashes),
+        (index.model, index.dimensions, _purpose(index), *hashes),
     ).fetchall()
     for value, blob in map(tuple, cached):
         found[value] = from_blob(blob, dimensions=index.dimensions)[0]
@@ -143,11 +146,45 @@ def known_vectors(connection: Connection, index: IndexRecord, hashes: Sequence[b
 
 def remember(connection: Connection, index: IndexRecord, items: Iterable[tuple[bytes, FloatVector]]) -> None:
     """Keep vectors that were paid for and belong to no row at present, by the hash of their text."""
+    purpose = _purpose(index)
     connection.executemany(
         f"insert into {CACHE_TABLE} (model, dimensions, purpose, hash, vector) values (?, ?, ?, ?, ?) on "
         "conflict do nothing",
-        ((index.model, index.dimensions, PURPOSE, value, to_blob(vector)) for value, vector in items),
+        ((index.model, index.dimensions, purpose, value, to_blob(vector)) for value, vector in items),
     )
+
+
+def keep_all(connection: Connection, index: IndexRecord) -> None:
+    """Copy every vector of an index into the cache before the index goes, in short transactions."""
+    after = -(2**63)
+    while True:
+        rows = connection.execute(
+            f"select id, hash from {quote(index.chunk_table)} where id > ? order by id limit ?",
+            (after, _KEPT_AT_A_TIME),
+        ).fetchall()
+        if not rows:
+            return
+        hashes = dict(map(tuple, rows))
+        found = vector_index.vectors(connection, index, list(hashes))
+        with transaction(connection):
+            remember(connection, index, ((hashes[id_], vector) for id_, vector in found.items()))
+        after = max(hashes)
+
+
+def forget(connection: Connection, index: IndexRecord, hashes: Iterable[bytes]) -> None:
+    """Take vectors out of the cache: they belong to rows now."""
+    purpose = _purpose(index)
+    connection.executemany(
+        f"delete from {CACHE_TABLE} where model = ? and dimensions = ? and purpose = ? and hash = ?",
+        ((index.model, index.dimensions, purpose, value) for value in hashes),
+    )
+
+
+def _purpose(index: IndexRecord) -> str:
+    """Name what the model was asked for: vectors of one text made with another prefix or task are others."""
+    manner = index.settings.get("embedding") or {}
+    asked = [manner.get("document_type"), manner.get("document_prefix")]
+    return f"document {json.dumps(asked)}" if any(asked) else "document"
 
 
 def replace_rows(connection: Connection, index: IndexRecord, rows: Sequence[RowLine], *, keep_replaced: bool) -> None:
@@ -280,9 +317,9 @@ def row_ids_of(connection: Connection, source: Source, index: IndexRecord, keys:
 
 
 def count(connection: Connection, index: IndexRecord) -> tuple[int, int]:
-    """Return how many rows and how many chunks the index holds."""
+    """Return how many rows and how many chunks the index holds; rows that failed are not among them."""
     row = connection.execute(
-        f"select (select count(*) from {quote(index.row_table)} where hash is not null), (select count(*) from "
+        f"select (select count(*) from {quote(index.row_table)} where length(hash) > 0), (select count(*) from "
         f"{quote(index.chunk_table)})"
     ).fetchone()
     return int(row[0]), int(row[1])

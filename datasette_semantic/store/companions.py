@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 from ..config import CACHE_TABLE, CATALOG_TABLE, ORPHAN_TABLE, QUEUE_TABLE, SAMPLE_TABLE, VEC_CHUNK_SIZE
 from ..errors import IndexStateError
@@ -15,7 +16,7 @@ from .keyword_index import create_sql, needs_view, view_sql
 from .source import json_list, unique_keys
 from .triggers import trigger_sql
 
-__all__ = ["companion_names", "create", "create_triggers", "drop", "drop_triggers", "has_triggers"]
+__all__ = ["companion_names", "create", "create_triggers", "drop", "drop_triggers", "has_triggers", "inherited"]
 
 _SHARED = {
     QUEUE_TABLE: f"""create table if not exists {QUEUE_TABLE} (
@@ -56,8 +57,7 @@ def create(connection: Connection, source: Source, record: IndexRecord) -> Index
     Run it inside a transaction. Raises IndexStateError where a table of that name stands in the way.
     """
     _refuse_taken(connection, record)
-    others = catalog.all_indexes(connection)
-    counted = others[0].settings.get(_COUNTED, True) if others else sequence.exists(connection)
+    counted = _counted_before(connection, record)
     record = replace(record, settings={**record.settings, _COUNTED: counted})
     connection.execute(catalog.CREATE_CATALOG)
     for sql in _SHARED.values():
@@ -67,6 +67,19 @@ def create(connection: Connection, source: Source, record: IndexRecord) -> Index
         connection.execute(sql)
     create_triggers(connection, source, index)
     return index
+
+
+def inherited(index: IndexRecord) -> dict[str, Any]:
+    """Return the settings that an index in the place of this one takes over."""
+    return {name: index.settings[name] for name in (_COUNTED,) if name in index.settings}
+
+
+def _counted_before(connection: Connection, record: IndexRecord) -> bool:
+    """True where `sqlite_sequence` is not there because of us."""
+    if _COUNTED in record.settings:
+        return bool(record.settings[_COUNTED])
+    others = catalog.all_indexes(connection)
+    return bool(others[0].settings.get(_COUNTED, True)) if others else sequence.exists(connection)
 
 
 def _refuse_taken(connection: Connection, record: IndexRecord) -> None:
@@ -94,7 +107,8 @@ def _own_tables(source: Source, index: IndexRecord, types: Sequence[str]) -> Ite
     spec = index.keyword
     external = spec is not None and spec.owned and spec.analyzer is None
     words = "".join(f", c{n}" for n in range(len(spec.columns))) if external and spec is not None else ""
-    yield f"create table {quote(names.replaced_table(source.table))} (row_id integer primary key{words}, lost integer not null default 0)"
+    aside = f"row_id integer primary key{words}, lost integer not null default 0"
+    yield f"create table {quote(names.replaced_table(source.table))} ({aside})"
     if spec is not None and spec.owned:
         if spec.analyzer is None and needs_view(source, spec):
             yield view_sql(source, index, spec)
@@ -155,8 +169,11 @@ def companion_names(index: IndexRecord) -> list[str]:
     ]
 
 
-def drop(connection: Connection, index: IndexRecord) -> None:
-    """Remove an index and, with the last one, the shared tables, so that the schema is as it was before."""
+def drop(connection: Connection, index: IndexRecord, *, keep_shared: bool = False) -> None:
+    """Remove an index and, with the last one, the shared tables, so that the schema is as it was before.
+
+    `keep_shared` leaves those be, for an index that comes in its place.
+    """
     drop_triggers(connection, index.table)
     for name in companion_names(index):
         found = connection.execute("select type from sqlite_master where name = ?", (name,)).fetchone()
@@ -165,7 +182,7 @@ def drop(connection: Connection, index: IndexRecord) -> None:
     catalog.remove(connection, index)
     for table in (QUEUE_TABLE, ORPHAN_TABLE, SAMPLE_TABLE):
         connection.execute(f"delete from {table} where index_id = ?", (index.id,))
-    if not catalog.all_indexes(connection):
+    if not keep_shared and not catalog.all_indexes(connection):
         _drop_all(connection, (*_SHARED, CATALOG_TABLE))
         if not index.settings.get(_COUNTED, True):
             sequence.remove(connection)

@@ -10,7 +10,7 @@ from ..config import LEASE_SECONDS, QUEUE_TABLE
 from ..records import IndexRecord
 from .connection import Connection
 
-__all__ = ["Claim", "add", "claim", "failures", "finish", "pending", "release", "retry_failed", "set_aside"]
+__all__ = ["Claim", "add", "claim", "failures", "finish", "pending", "release", "renew", "retry_failed", "set_aside"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,14 @@ def finish(connection: Connection, index: IndexRecord, row_ids: Iterable[int]) -
     """Take rows out of the queue."""
     connection.executemany(
         f"delete from {QUEUE_TABLE} where index_id = ? and row_id = ?", ((index.id, row_id) for row_id in row_ids)
+    )
+
+
+def renew(connection: Connection, index: IndexRecord, *, worker: str) -> None:
+    """Hold on to what `worker` holds for another lease."""
+    connection.execute(
+        f"update {QUEUE_TABLE} set lease_until = ? where index_id = ? and claimed_by = ?",
+        (time.time() + LEASE_SECONDS, index.id, worker),
     )
 
 

@@ -23,7 +23,7 @@ def exists(connection: Connection) -> bool:
 def remove(connection: Connection) -> bool:
     """Drop `sqlite_sequence` if no table needs it; return whether it is gone. Run it inside a transaction.
 
-    A connection in defensive mode may not write to the schema: there an empty `sqlite_sequence` stays, and does no harm.
+    A connection in defensive mode may not write to the schema: there an empty `sqlite_sequence` stays; it does no harm.
     """
     if not exists(connection) or _needed(connection):
         return False

@@ -35,7 +35,9 @@ UniqueKey = tuple[tuple[str, str], ...]
 
 def table_names(connection: Connection) -> list[str]:
     """Return the ordinary tables of the file that are not SQLite's or ours."""
-    rows = connection.execute("select name from sqlite_master where type = 'table' order by name").fetchall()
+    rows = connection.execute(
+        "select name from pragma_table_list where schema = 'main' and type = 'table' order by name"
+    ).fetchall()
     return [name for (name, *_) in map(tuple, rows) if not name.startswith(("sqlite_", OWN_PREFIX))]
 
 

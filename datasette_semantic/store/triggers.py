@@ -93,6 +93,8 @@ class _Triggers:
         body = [
             *self._leave_keyword("old"),
             *self._settle(),
+            # A row that the `where` has never picked has no line yet.
+            *([self._line()] if self.index.text.where else []),
             *self._enter_keyword(f"select {self._row_id('new')}"),
             self._enqueue(),
         ]
@@ -156,7 +158,10 @@ class _Triggers:
         fields = ", ".join((row_id, *(f"s.{quote(column)}" for column in self._words())))
         return [
             *self._settle(),
-            f"insert into {self.aside} ({targets}) select {fields} from {self.table} s where ({rivals}) and {row_id} is not null;",
+            (
+                f"insert into {self.aside} ({targets}) select {fields} from {self.table} s "
+                f"where ({rivals}) and {row_id} is not null;"
+            ),
         ]
 
     def _words(self) -> tuple[str, ...]:
@@ -217,10 +222,14 @@ class _Triggers:
         columns = ", ".join(f"{self.table}.{quote(column)}" for column in self.external.columns)
         fresh = f"select row_id from {self.rows} where row_id in ({row_ids}) and not keyword"
         return [
-            f"insert into {fts} (rowid, {targets}) select {self._row_id(self.table)}, {columns} "
-            f"from {self._picked(fresh)};",
-            f"update {self.rows} set keyword = 1 where row_id in ({fresh}) "
-            f"and row_id in (select {self._row_id(self.table)} from {self._picked(fresh)});",
+            (
+                f"insert into {fts} (rowid, {targets}) select {self._row_id(self.table)}, {columns} "
+                f"from {self._picked(fresh)};"
+            ),
+            (
+                f"update {self.rows} set keyword = 1 where row_id in ({fresh}) "
+                f"and row_id in (select {self._row_id(self.table)} from {self._picked(fresh)});"
+            ),
         ]
 
     def _picked(self, row_ids: str) -> str:

@@ -41,23 +41,82 @@ def _one(n: int) -> tuple[Any, ...]:
 
 SHAPES = (
     Shape("integer", "create table t (id integer primary key, title text, body text, other int)", _one, ("id",)),
-    Shape("autoincrement", "create table t (id integer primary key autoincrement, title text, body text, other int)", _one, ("id",)),
-    Shape("text", "create table t (id text primary key, title text, body text, other int)", lambda n: (f"k'{n}",), ("id",)),
+    Shape(
+        "autoincrement",
+        "create table t (id integer primary key autoincrement, title text, body text, other int)",
+        _one,
+        ("id",),
+    ),
+    Shape(
+        "text", "create table t (id text primary key, title text, body text, other int)", lambda n: (f"k'{n}",), ("id",)
+    ),
     Shape("int-not-rowid", "create table t (id int primary key, title text, body text, other int)", _one, ("id",)),
     Shape("desc", "create table t (id integer primary key desc, title text, body text, other int)", _one, ("id",)),
-    Shape("nocase", "create table t (id text primary key collate nocase, title text, body text, other int)", lambda n: (f"Key{n}",), ("id",)),
-    Shape("nocase-index", "create table t (id text, title text, body text, other int, primary key (id collate nocase))", lambda n: (f"Key{n}",), ("id",)),
-    Shape("blob", "create table t (id blob primary key, title text, body text, other int)", lambda n: (b"\x00\xff" + bytes([n % 256]),), ("id",)),
-    Shape("real", "create table t (id real primary key, title text, body text, other int)", lambda n: (n + 0.5,), ("id",)),
-    Shape("any", "create table t (id primary key, title text, body text, other int)", lambda n: (n if n % 2 else str(n),), ("id",)),
-    Shape("compound", "create table t (title text, y text, x int, body text, other int, primary key (x, y))", lambda n: (n % 3, f"y{n}"), ("x", "y")),
-    Shape("without-rowid", "create table t (id text primary key, title text, body text, other int) without rowid", lambda n: (f"k{n}",), ("id",)),
-    Shape("without-rowid-integer", "create table t (id integer primary key, title text, body text, other int) without rowid", _one, ("id",)),
-    Shape("without-rowid-compound", "create table t (a int, b text, title text, body text, other int, primary key (b, a)) without rowid", lambda n: (f"b{n % 4}", n), ("b", "a")),
-    Shape("strict", "create table t (id text primary key, title text, body text, other int) strict", lambda n: (f"k{n}",), ("id",)),
+    Shape(
+        "nocase",
+        "create table t (id text primary key collate nocase, title text, body text, other int)",
+        lambda n: (f"Key{n}",),
+        ("id",),
+    ),
+    Shape(
+        "nocase-index",
+        "create table t (id text, title text, body text, other int, primary key (id collate nocase))",
+        lambda n: (f"Key{n}",),
+        ("id",),
+    ),
+    Shape(
+        "blob",
+        "create table t (id blob primary key, title text, body text, other int)",
+        lambda n: (b"\x00\xff" + bytes([n % 256]),),
+        ("id",),
+    ),
+    Shape(
+        "real", "create table t (id real primary key, title text, body text, other int)", lambda n: (n + 0.5,), ("id",)
+    ),
+    Shape(
+        "any",
+        "create table t (id primary key, title text, body text, other int)",
+        lambda n: (n if n % 2 else str(n),),
+        ("id",),
+    ),
+    Shape(
+        "compound",
+        "create table t (title text, y text, x int, body text, other int, primary key (x, y))",
+        lambda n: (n % 3, f"y{n}"),
+        ("x", "y"),
+    ),
+    Shape(
+        "without-rowid",
+        "create table t (id text primary key, title text, body text, other int) without rowid",
+        lambda n: (f"k{n}",),
+        ("id",),
+    ),
+    Shape(
+        "without-rowid-integer",
+        "create table t (id integer primary key, title text, body text, other int) without rowid",
+        _one,
+        ("id",),
+    ),
+    Shape(
+        "without-rowid-compound",
+        "create table t (a int, b text, title text, body text, other int, primary key (b, a)) without rowid",
+        lambda n: (f"b{n % 4}", n),
+        ("b", "a"),
+    ),
+    Shape(
+        "strict",
+        "create table t (id text primary key, title text, body text, other int) strict",
+        lambda n: (f"k{n}",),
+        ("id",),
+    ),
     Shape("no-key", "create table t (title text, body text, other int)", _one, ("rowid",)),
     Shape("no-key-column-rowid", "create table t (rowid text, title text, body text, other int)", _one, ("_rowid_",)),
-    Shape("key-in-text", "create table t (title text primary key, body text, other int)", lambda n: (f"garden{n}",), ("title",)),
+    Shape(
+        "key-in-text",
+        "create table t (title text primary key, body text, other int)",
+        lambda n: (f"garden{n}",),
+        ("title",),
+    ),
     Shape(
         "odd-names",
         """create table [a "b" 'c' select.t] ([group by] text, "rank" text, [x "y] text, `id` text primary key, other int,
@@ -100,7 +159,7 @@ class Plain:
     """A program that knows nothing of us: a connection without sqlite-vec, autocommit."""
 
     def __init__(self, path: Path, *, recursive: bool = False) -> None:
-        self.connection = sqlite3.connect(str(path), isolation_level=None, timeout=10)
+        self.connection = sqlite3.connect(str(path), isolation_level=None, timeout=10, check_same_thread=False)
         self.connection.execute("pragma synchronous = off")
         if recursive:
             self.connection.execute("pragma recursive_triggers = on")
@@ -189,8 +248,7 @@ def snapshot(index: SemanticIndex) -> dict[str, Any]:
         ).fetchall()
         held[keys.get(row_id, ("GONE", row_id))] = (value, [tuple(piece) for piece in pieces])
     found = {
-        query: sorted((repr(hit.key) for hit in index.search(query, mode="keyword", limit=1000)))
-        for query in QUERIES
+        query: sorted(repr(hit.key) for hit in index.search(query, mode="keyword", limit=1000)) for query in QUERIES
     }
     return {"rows": held, "keyword": found}
 

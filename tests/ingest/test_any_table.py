@@ -12,7 +12,13 @@ from datasette_semantic import SemanticIndex
 from datasette_semantic.laws.quoting import quote
 from datasette_semantic.records import ChunkSpec
 
-TEXTS = ("a robot learns to love", "roses in a garden", "ships in the harbour", "steam engine 7", "apple and late frost")
+TEXTS = (
+    "a robot learns to love",
+    "roses in a garden",
+    "ships in the harbour",
+    "steam engine 7",
+    "apple and late frost",
+)
 KEYWORDS = ("unicode61", "english")  # words that triggers keep, words that the drain keeps
 
 
@@ -67,7 +73,14 @@ def test_made_updated_and_dropped_without_a_trace(
 @pytest.mark.parametrize("recursive", [False, True], ids=["", "recursive-triggers"])
 @pytest.mark.parametrize("tokenize", KEYWORDS)
 def test_every_way_to_write(
-    shape: Any, writer: Any, tmp_path: Path, in_step: Any, fresh_build: Any, snapshot_of: Any, tokenize: str, recursive: bool
+    shape: Any,
+    writer: Any,
+    tmp_path: Path,
+    in_step: Any,
+    fresh_build: Any,
+    snapshot_of: Any,
+    tokenize: str,
+    recursive: bool,
 ) -> None:
     path = tmp_path / "t.db"
     write = filled(path, shape, writer, recursive=recursive)
@@ -143,7 +156,14 @@ def test_a_key_that_only_changes_its_case(shapes: Any, writer: Any, tmp_path: Pa
 @pytest.mark.parametrize("recursive", [False, True])
 @pytest.mark.parametrize("tokenize", KEYWORDS)
 def test_replace_through_another_unique_key(
-    plain: Any, tmp_path: Path, in_step: Any, fresh_build: Any, snapshot_of: Any, verb: str, recursive: bool, tokenize: str
+    plain: Any,
+    tmp_path: Path,
+    in_step: Any,
+    fresh_build: Any,
+    snapshot_of: Any,
+    verb: str,
+    recursive: bool,
+    tokenize: str,
 ) -> None:
     """The rows that stand in the way go without a delete trigger."""
     for key in ("integer primary key", "text primary key"):
@@ -169,7 +189,9 @@ def test_replace_through_another_unique_key(
             in_step(index)
             assert snapshot_of(index) == fresh_build(index)
             run("insert or ignore into t values (11, 'slug5', 0, 0, 'ignored')")
-            run("insert into t (id, slug, title) values (12, 'slug5', 'up') on conflict (slug) do update set title = excluded.title")
+            run(
+                "insert into t (id, slug, title) values (12, 'slug5', 'up') on conflict (slug) do update set title = excluded.title"
+            )
             index.update()
             in_step(index)
             assert snapshot_of(index) == fresh_build(index)
@@ -184,7 +206,9 @@ def test_triggers_of_the_user_that_write_to_the_same_row(plain: Any, tmp_path: P
     run("insert into t values (1, 'robot', null)")
     with SemanticIndex.create(path, "t", ["title"], tokenize="unicode61") as index:
         index.update()
-        run("create trigger later after insert on t begin update t set title = title || ' later' where id = new.id; end")
+        run(
+            "create trigger later after insert on t begin update t set title = title || ' later' where id = new.id; end"
+        )
         run("insert or replace into t values (1, 'garden', null)")
         run("insert into t values (2, 'harbour', null)")
         index.update()
