@@ -239,7 +239,9 @@ def _value(found: Mapping[str, Any], name: str, kind: str, query: QueryString) -
     label = found["label"]
     pairs = _pairs_that_select(name, kind, str(value))
     selected = [pair for pair in pairs if pair in query.pairs]
-    url = query.link(remove=selected) if selected else query.link(add=[pairs[0]])
+    facet = (_facet_key(kind), name)  # beside its facet a value narrows the very match set that was counted
+    added = [pairs[0]] if facet in query.pairs else [facet, pairs[0]]
+    url = query.link(remove=selected) if selected else query.link(add=added)
     return FacetValue(value, str(label), found["count"], bool(selected), url)
 
 

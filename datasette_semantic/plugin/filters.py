@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,9 +11,9 @@ from datasette.filters import Filters
 
 from ..errors import BadFilter
 from ..records import RowFilter
-from .query_string import QueryString
+from .query_string import Pair, QueryString
 
-__all__ = ["ActiveFilter", "Operator", "operators", "read_filters"]
+__all__ = ["ActiveFilter", "Conditions", "Operator", "operators", "read_filters"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,18 @@ class ActiveFilter:
     text: str
     """In words: `year > 1990`."""
     remove_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """All conditions of a query string."""
+
+    filters: tuple[RowFilter, ...]
+    """Hold before ranking."""
+    within: tuple[RowFilter, ...]
+    """Facet values that were picked: they narrow the match set."""
+    active: tuple[ActiveFilter, ...]
+    """All of them, for the page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +53,7 @@ def operators() -> tuple[Operator, ...]:
     )
 
 
-def read_filters(
-    query: QueryString, *, table: str, columns: Sequence[str], wheres_allowed: bool
-) -> tuple[tuple[RowFilter, ...], tuple[ActiveFilter, ...]]:
+def read_filters(query: QueryString, *, table: str, columns: Sequence[str], wheres_allowed: bool) -> Conditions:
     """Return the conditions of a query string for the search, and for the page.
 
     Raises BadFilter that names the condition and says what there is instead.
@@ -55,21 +66,24 @@ def read_filters(
             raise BadFilter(f"cannot filter {column!r} by {operator!r}: there are {', '.join(sorted(known))}")
     if query.wheres and not wheres_allowed:
         raise BadFilter("_where= is only for those who may run SQL on this database")
-    conditions = _conditions(query, table)
-    return conditions, _active(query, columns)
+    picks = query.picks
+    before = _conditions([pair for pair in query.filters if pair not in picks], table)
+    wheres = tuple(RowFilter(f"({where})", {}, where) for where in query.wheres)
+    return Conditions(before + wheres, _conditions(picks, table, prefix="within_"), _active(query, columns))
 
 
-def _conditions(query: QueryString, table: str) -> tuple[RowFilter, ...]:
-    found = []
-    if query.filters:
-        try:
-            clauses, params = Filters(query.filters).build_where_clauses(table)
-            description = Filters(query.filters).human_description_en()
-        except (ValueError, TypeError) as error:  # `column__in=[broken`
-            raise BadFilter(f"a filter's value cannot be read: {error}") from error
-        found.append(RowFilter(" and ".join(f"({clause})" for clause in clauses), params, description))
-    found += [RowFilter(f"({where})", {}, where) for where in query.wheres]
-    return tuple(found)
+def _conditions(pairs: Sequence[Pair], table: str, *, prefix: str = "") -> tuple[RowFilter, ...]:
+    """Return one condition for all pairs; `prefix` keeps its parameters apart from those of another."""
+    if not pairs:
+        return ()
+    try:
+        clauses, params = Filters(pairs).build_where_clauses(table)
+        description = Filters(pairs).human_description_en()
+    except (ValueError, TypeError) as error:  # `column__in=[broken`
+        raise BadFilter(f"a filter's value cannot be read: {error}") from error
+    sql = " and ".join(f"({clause})" for clause in clauses)
+    renamed = re.sub(r":(p\d+)\b", rf":{prefix}\1", sql) if prefix else sql
+    return (RowFilter(renamed, {f"{prefix}{name}": value for name, value in params.items()}, description),)
 
 
 def _active(query: QueryString, columns: Sequence[str]) -> tuple[ActiveFilter, ...]:

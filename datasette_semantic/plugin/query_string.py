@@ -26,7 +26,7 @@ from ..config import MAX_LIMIT, MAX_QUERY_CHARS
 from ..errors import BadOption
 from ..records import MODES, Mode, RowKey
 
-__all__ = ["OWN_KEYS", "Place", "QueryString", "key_parts", "key_path", "read"]
+__all__ = ["OWN_KEYS", "Pair", "Place", "QueryString", "key_parts", "key_path", "read"]
 
 OWN_KEYS = frozenset({"q", "mode", "like", "weak"})
 SHAPES = ("objects", "arrays", "array")
@@ -85,6 +85,19 @@ class QueryString:
     """Conditions on columns, `(key, value)` in Datasette's grammar."""
     wheres: tuple[str, ...]
     """SQL conditions (`_where`): only for those who may run SQL."""
+
+    @property
+    def picks(self) -> tuple[Pair, ...]:
+        """The filters that are values of a facet in the same address: they narrow the match set that was counted.
+
+        All other filters hold before ranking, and so decide what the match set is.
+        """
+        return tuple(pair for pair in self.filters if self._is_pick(pair[0]))
+
+    def _is_pick(self, key: str) -> bool:
+        column, _, operator = key.rpartition("__")
+        facet = {"exact": "_facet", "arraycontains": "_facet_array", "date": "_facet_date"}.get(operator)
+        return (facet, column) in self.pairs
 
     @property
     def searching(self) -> bool:

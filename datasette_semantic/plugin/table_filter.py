@@ -57,9 +57,9 @@ async def _search(datasette: Any, request: Any, target: Target, words: str) -> A
     mode = request.args.get("_semantic_mode") or settings.mode
     if mode not in MODES:
         raise DatasetteError(f"_semantic_mode is one of {', '.join(MODES)}, not {mode!r}", status=400)
-    filters, _active = read_filters(replace(query, wheres=()), table=table, columns=columns, wheres_allowed=False)
+    read_ = read_filters(replace(query, wheres=()), table=table, columns=columns, wheres_allowed=False)
     wanted = replace(query, q=words[:MAX_QUERY_CHARS].replace("\x00", " "), mode=mode, like=None, size=1)
-    return await answer(datasette, target, wanted, filters=filters, columns=(), weights=settings.weights)
+    return await answer(datasette, target, wanted, filters=read_.filters, columns=(), weights=settings.weights)
 
 
 def _without_paging(request: Any) -> str:

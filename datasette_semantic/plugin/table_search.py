@@ -26,7 +26,7 @@ from .facets import (
     suggest_facets,
     wanted_facets,
 )
-from .filters import ActiveFilter, operators, read_filters
+from .filters import Conditions, operators, read_filters
 from .query_string import Place, QueryString, key_parts, key_path, read
 from .responses import add_common_headers, json_response
 from .row_sets import rows_that_pass, rows_with_keys
@@ -47,11 +47,14 @@ class Asked:
     target: Target
     settings: Settings
     query: QueryString
-    filters: tuple[RowFilter, ...]
-    active: tuple[ActiveFilter, ...]
+    conditions: Conditions
     label: str | None
     sortable: tuple[str, ...]
     private: bool
+
+    @property
+    def all_filters(self) -> tuple[RowFilter, ...]:
+        return self.conditions.filters + self.conditions.within
 
 
 async def respond(datasette: Any, request: Any, database: str, table: str, format_: str) -> Any:
@@ -68,16 +71,23 @@ async def respond(datasette: Any, request: Any, database: str, table: str, forma
             datasette,
             asked.target,
             asked.query,
-            filters=asked.filters,
+            filters=asked.conditions.filters,
+            within=asked.conditions.within,
             columns=_columns_to_read(asked, format_),
             weights=asked.settings.weights,
         )
-    matching = 0 if found is not None else await count_rows(datasette, asked.target, asked.filters)
+    matching = 0 if found is not None else await count_rows(datasette, asked.target, asked.all_filters)
     facets = await _facets(datasette, request, asked, found, matching, format_)
     next_url = _next_url(datasette, request, asked.query, found)
     if format_ == "json":
         body = json_api.envelope(
-            asked.target, asked.query, found, filters=asked.filters, facets=facets, matching=matching, next_url=next_url
+            asked.target,
+            asked.query,
+            found,
+            filters=asked.all_filters,
+            facets=facets,
+            matching=matching,
+            next_url=next_url,
         )
         return json_response(datasette, body, next_url=next_url, lines=asked.query.lines)
     return await _html(datasette, request, asked, found, facets, matching)
@@ -115,7 +125,7 @@ async def _ask(datasette: Any, request: Any, database: str, table: str, format_:
         columns=target.source.column_names,
         extras=json_api.EXTRAS,
     )
-    filters, active = read_filters(
+    conditions = read_filters(
         query,
         table=table,
         columns=target.source.column_names,
@@ -126,7 +136,7 @@ async def _ask(datasette: Any, request: Any, database: str, table: str, format_:
         raise BadOption(f"cannot sort by {query.sort!r}: this site allows {', '.join(sortable) or 'no column'}")
     private = request.actor is not None and not await compat.allowed_to_view_table(datasette, None, database, table)
     return Asked(
-        target, settings, query, filters, active, await label_column(datasette, target, settings), sortable, private
+        target, settings, query, conditions, await label_column(datasette, target, settings), sortable, private
     )
 
 
@@ -183,7 +193,7 @@ async def _facets(
     chosen = choose(suggested) if format_ == "html" and not site and asked.settings.facets is None else ()
     wanted = wanted_facets(asked.query, source, site=site, data=chosen)
     if found is None:
-        rows = rows_that_pass(source, asked.filters, matching)
+        rows = rows_that_pass(source, asked.all_filters, matching)
     else:
         rows = rows_with_keys(source, found.results.match_keys)
     facets = await count_facets(
@@ -239,7 +249,7 @@ async def _page(
         notices=() if found is None else found.notices,
         facets=facets,
         all_values_url=query.link(replace={"_facet_size": "max"}),
-        active_filters=asked.active,
+        active_filters=asked.conditions.active,
         clear_url=query.link(remove=_filter_pairs(query)),
         filter_columns=target.source.column_names,
         operators=operators(),
@@ -429,7 +439,13 @@ async def _csv(datasette: Any, asked: Asked) -> Any:
     async def page_at(offset: int) -> Answer:
         query = replace(asked.query, size=MAX_LIMIT, place=Place(offset))
         return await answer(
-            datasette, asked.target, query, filters=asked.filters, columns=None, weights=asked.settings.weights
+            datasette,
+            asked.target,
+            query,
+            filters=asked.conditions.filters,
+            within=asked.conditions.within,
+            columns=None,
+            weights=asked.settings.weights,
         )
 
     first = await page_at(0)  # before the headers are sent, so that an error still has a status

@@ -70,10 +70,12 @@ def search(
     by_words = request.mode != "semantic" and request.like is None
     by_meaning = vector is not None and (request.mode != "keyword" or request.like is not None)
     with clock("keyword"):
-        words = lists.keyword_list(connection, source, index, query, allowed=allowed) if by_words else []
+        words = (
+            lists.keyword_list(connection, source, index, query, allowed=allowed, depth=LIST_DEPTH) if by_words else []
+        )
     with clock("semantic"):
         near = (
-            lists.semantic_list(connection, index, vector, allowed=allowed, exact=request.exact)
+            lists.semantic_list(connection, index, vector, allowed=allowed, depth=LIST_DEPTH, exact=request.exact)
             if by_meaning and vector is not None
             else []
         )

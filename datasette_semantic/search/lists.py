@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..config import KEYWORD_BUDGET, KEYWORD_SHARE, LIST_DEPTH, VEC_K_MAX
+from ..config import KEYWORD_BUDGET, KEYWORD_SHARE, VEC_K_MAX
 from ..laws import analysis
 from ..laws.fts_query import ParsedQuery, Term, Tokens, excluded_match, to_match
 from ..laws.quoting import quote
@@ -93,7 +93,7 @@ def keyword_list(
     query: ParsedQuery,
     *,
     allowed: Allowed,
-    depth: int = LIST_DEPTH,
+    depth: int,
 ) -> list[tuple[int, float]]:
     """Return up to `depth` rows by words, best first, as (row_id, bm25)."""
     tokens = query_tokens(index)
@@ -156,7 +156,7 @@ def semantic_list(
     vector: FloatVector,
     *,
     allowed: Allowed,
-    depth: int = LIST_DEPTH,
+    depth: int,
     exact: bool = False,
 ) -> list[Near]:
     """Return up to `depth` rows by nearness, nearest first: for each row its nearest chunk.

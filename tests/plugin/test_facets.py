@@ -12,6 +12,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 
+from datasette_semantic.search import engine
+
 from .conftest import SEARCH, Make, get, get_json
 
 FACETS = [("_facet", "topic"), ("_facet", "year"), ("_facet_array", "tags"), ("_facet_date", "written")]
@@ -190,3 +192,25 @@ async def test_where_is_for_those_who_may_run_sql(make: Make, articles_file: Pat
     closed = make([articles_file], config={"databases": {"articles": {"allow_sql": {"id": "root"}}}})
     refused = await get_json(closed, query, status=400)
     assert "_where" in refused["error"]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("mode", ["hybrid", "semantic", "keyword"])
+async def test_a_facet_value_keeps_its_count_where_the_lists_are_cut(
+    site: Any, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    """Beside its facet a value narrows the match set that was counted; alone it holds before ranking."""
+    monkeypatch.setattr(engine, "LIST_DEPTH", 12)
+    base = f"{SEARCH}.json?q=storm&mode={mode}&_size=max"
+    whole = await get_json(site, f"{base}&_facet=topic")
+    assert whole["truncated"]
+    values = whole["facet_results"]["results"]["topic"]["results"]
+    assert values
+    for value in values:
+        assert "_facet=topic" in value["toggle_url"]
+        picked = await get_json(site, f"{base}&_facet=topic&topic={value['value']}")
+        assert picked["total"] == value["count"]
+        ids = [row["id"] for row in whole["rows"] if row["topic"] == value["value"]]
+        assert [row["id"] for row in picked["rows"]] == ids
+        before = await get_json(site, f"{base}&topic={value['value']}")
+        assert before["total"] >= value["count"]

@@ -18,8 +18,7 @@ def search(index: SemanticIndex, request: SearchRequest) -> SearchResults:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_counts_are_kept(notes: SemanticIndex, monkeypatch: pytest.MonkeyPatch, mode: Mode) -> None:
-    monkeypatch.setattr("datasette_semantic.search.lists.keyword_list.__kwdefaults__", {"depth": 90})
-    monkeypatch.setattr("datasette_semantic.search.lists.semantic_list.__kwdefaults__", {"depth": 90, "exact": False})
+    monkeypatch.setattr(engine, "LIST_DEPTH", 90)
     whole = search(notes, SearchRequest("robot love", mode=mode, limit=1000))
     assert whole.total < 200  # of 600: both lists are cut
     counts = Counter(hit.row["year"] for hit in whole)
