@@ -10,7 +10,7 @@ from typing import Any
 
 from datasette.utils import sqlite_timelimit
 
-from ..embedding.models import embedder
+from ..embedding.models import embedder_for
 from ..errors import BadFilter, BadVector, DatabaseProblem, ModelError, NoSuchIndex, NoSuchTable
 from ..laws.quoting import quote
 from ..records import IndexRecord, ListWeights, RowFilter, SearchRequest, SearchResults, Source
@@ -76,6 +76,7 @@ async def answer(
     query: QueryString,
     *,
     filters: Sequence[RowFilter],
+    within: Sequence[RowFilter] = (),
     columns: Sequence[str] | None,
     weights: ListWeights | None,
 ) -> Answer:
@@ -91,13 +92,14 @@ async def answer(
         limit=query.size,
         offset=query.place.offset,
         filters=tuple(filters),
+        within=tuple(within),
         weights=weights,
         weak=query.weak,
         columns=columns,
     )
 
     def run(conn: Any) -> tuple[SearchResults, int]:
-        for each in filters:
+        for each in (*filters, *within):
             check_filter(conn, target.source, each)
         like = None if query.like is None else parse_key(conn, target.source, key_parts(query.like))
         asked = replace(request, like=like)
@@ -158,7 +160,7 @@ async def query_vector(datasette: Any, index: IndexRecord, text: str) -> Any:
         return known
 
     def embed() -> Any:
-        return embedder(index.model).embed_query(text)
+        return embedder_for(index).embed_query(text)
 
     try:
         vector = await asyncio.wait_for(asyncio.to_thread(embed), _MODEL_SECONDS)

@@ -32,7 +32,7 @@ async def test_the_model_is_down(site: Any, monkeypatch: pytest.MonkeyPatch, mod
         def embed_query(self, text: str) -> Any:
             raise ModelKeyMissing("no key for the model; set one: llm keys set demo")
 
-    monkeypatch.setattr(searching, "embedder", lambda name: Down())
+    monkeypatch.setattr(searching, "embedder_for", lambda index: Down())
     body, page = await both(site, f"q=robot&mode={mode}")
     assert body["rows"]
     assert all(row["semantic_rank"] is None and row["distance"] is None for row in body["rows"])
@@ -53,7 +53,7 @@ async def test_a_slow_model_is_not_waited_for(site: Any, monkeypatch: pytest.Mon
         def embed_query(self, text: str) -> Any:
             release.wait(5)
 
-    monkeypatch.setattr(searching, "embedder", lambda name: Slow())
+    monkeypatch.setattr(searching, "embedder_for", lambda index: Slow())
     monkeypatch.setattr(searching, "_MODEL_SECONDS", 0.05)
     body, page = await both(site, "q=robot")
     release.set()
