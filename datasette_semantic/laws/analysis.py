@@ -34,7 +34,17 @@ import snowballstemmer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-__all__ = ["ANALYZED", "ANALYZERS", "ENGLISH", "FOLDED", "PAIRS", "PLAIN", "analyze", "choose_tokenize", "tokens"]
+__all__ = [
+    "ANALYZED",
+    "ANALYZERS",
+    "ENGLISH",
+    "FOLDED",
+    "PAIRS",
+    "PLAIN",
+    "analyze",
+    "choose_tokenize",
+    "tokens",
+]
 
 ENGLISH: Final = "porter unicode61 remove_diacritics 2"
 """FTS5's tokenizer for English text."""
