@@ -89,7 +89,7 @@ def declare(
     Raises InputError where the table has no rows or no text, ModelError where the model cannot embed, IndexStateError
     where a companion's name is taken.
     """
-    sample = list(islice(_texts(connection, source, text), _SAMPLE_ROWS))
+    sample = _sample(connection, source, text)
     if not sample and not allow_empty:
         raise InputError(_nothing_to_embed(connection, source, text))
     first = _first_vector(sample or (_PROBE,), chunks, embedder)
@@ -128,6 +128,32 @@ def declare(
     return index
 
 
+def _sample(connection: Connection, source: Source, spec: TextSpec) -> list[str]:
+    """Return texts from all over the table, whose languages may stand one after the other; else its first texts."""
+    spread = _spread_texts(connection, source, spec) if source.has_rowid else []
+    return spread or list(islice(_texts(connection, source, spec), _SAMPLE_ROWS))
+
+
+def _spread_texts(connection: Connection, source: Source, spec: TextSpec) -> list[str]:
+    """Return the texts of the rows at evenly spaced rowids; the cost does not grow with the table."""
+    table, rowid = quote(source.table), quote(source.rowid_key or "_rowid_")
+    fields = ", ".join(f"s.{quote(column)}" for column in spec.columns)
+    sql = (
+        f"with recursive ends(low, high) as (select (select min({rowid}) from {table}), "
+        f"(select max({rowid}) from {table})), place(n, step) as (select low, max(1, high / :size - low / :size) "
+        f"from ends where low is not null union all select n + step, step from place, ends where n <= high - step) "
+        f"select {fields} from (select distinct (select {rowid} from {table} where {rowid} >= n order by {rowid} "
+        f"limit 1) as at from place) join (select *, {rowid} as semantic_rowid from {table}"
+        f"{f' where ({spec.where}' + chr(10) + ')' if spec.where else ''}) s on s.semantic_rowid = at"
+    )
+    rows = read_leniently(connection, sql, {"size": _SAMPLE_ROWS})
+    return [written for row in rows if (written := _text_of(row, spec)).strip()]
+
+
+def _text_of(row: Sequence[Cell], spec: TextSpec) -> str:
+    return row_text(dict(zip(spec.columns, tuple(row), strict=True)), spec)
+
+
 def _texts(connection: Connection, source: Source, spec: TextSpec) -> Iterator[str]:
     """Yield the texts of a table that are not blank."""
     fields = ", ".join(map(quote, spec.columns))
@@ -137,9 +163,7 @@ def _texts(connection: Connection, source: Source, spec: TextSpec) -> Iterator[s
         sql = f"select {fields} from {quote(source.table)}{where} limit {_SAMPLE_ROWS} offset ?"
         rows = read_leniently(connection, sql, (offset,))
         for row in rows:
-            values: dict[str, Cell] = dict(zip(spec.columns, tuple(row), strict=True))
-            written = row_text(values, spec)
-            if written.strip():
+            if (written := _text_of(row, spec)).strip():
                 yield written
         if len(rows) < _SAMPLE_ROWS:
             return
