@@ -41,8 +41,10 @@ __all__ = [
     "FOLDED",
     "PAIRS",
     "PLAIN",
+    "TITLE_WEIGHT",
     "analyze",
     "choose_tokenize",
+    "column_weights",
     "tokens",
 ]
 
@@ -68,6 +70,26 @@ ANALYZERS: Final = (PAIRS, FOLDED, *sorted(_LANGUAGES))
 
 MIN_SHARE: Final = 0.01
 """A script counts from this share of the sampled letters on. Fewer are names and quotations."""
+
+TITLE_WEIGHT: Final = 1.5
+"""A word in a title counts so much more than one in the text. At 2 short rows of a title alone come too far up."""
+
+_TITLES: Final = frozenset("title name heading headline subject label caption summary topic question".split())
+
+
+def column_weights(columns: Sequence[str]) -> tuple[float, ...]:
+    """Return bm25's weight for each column of a keyword index, empty where all weigh the same.
+
+    A title is known by its column's name: the last word of it, as in `page_title`.
+    """
+    weights = tuple(TITLE_WEIGHT if _last_word(column) in _TITLES else 1.0 for column in columns)
+    return weights if len(set(weights)) > 1 else ()
+
+
+def _last_word(column: str) -> str:
+    words = re.findall(r"[A-Z]?[a-z]+|[A-Z]+", column)
+    return words[-1].lower() if words else ""
+
 
 # --- scripts ---------------------------------------------------------------------------------------------------------
 

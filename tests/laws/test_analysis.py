@@ -17,6 +17,7 @@ from datasette_semantic.laws.analysis import (
     PLAIN,
     analyze,
     choose_tokenize,
+    column_weights,
     tokens,
 )
 from datasette_semantic.laws.quoting import quote_string
@@ -84,6 +85,20 @@ def test_an_unknown_analyzer_is_refused(analyzer: str) -> None:
 def test_every_named_part_is_an_analyzer() -> None:
     for analyzer in ANALYZERS:
         assert analyze("word", analyzer)
+
+
+@pytest.mark.parametrize(
+    ("columns", "weights"),
+    [
+        (["title", "text"], (1.5, 1.0)),
+        (["body", "pageTitle", "Product Name"], (1.0, 1.5, 1.5)),
+        (["title"], ()),
+        (["a", "b"], ()),
+        (["1", "title_text"], ()),
+    ],
+)
+def test_titles_weigh_more(columns: list[str], weights: tuple[float, ...]) -> None:
+    assert column_weights(columns) == weights
 
 
 def found(text: str, query: str, *, phrase: bool) -> bool:
