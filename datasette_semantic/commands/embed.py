@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from time import sleep
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,6 +19,20 @@ if TYPE_CHECKING:
 
 __all__ = ["embed"]
 
+_WATCH_SECONDS = 1.0
+
+_HOW_TO_RUN = (
+    "quiet",
+    "concurrency",
+    "max_rpm",
+    "max_tpm",
+    "retry_failed",
+    "dry_run",
+    "price",
+    "watch",
+)
+"""Options that say how to run, not how an index is made."""
+
 
 @click.command(cls=SemanticCommand)
 @arguments.database
@@ -29,6 +45,18 @@ __all__ = ["embed"]
 @click.option("--chunk-tokens", type=click.IntRange(1), help=f"Longest chunk [default: {ChunkSpec().max_tokens}]")
 @click.option("--overlap", type=click.IntRange(0), help="Tokens that a chunk repeats of the one before it [default: 0]")
 @click.option("--no-chunk", is_flag=True, help="Keep each text whole: one vector per row")
+@click.option("--chunker", help="Another way to cut text, registered by a plugin")
+@click.option("--task", help="What the vectors are for, as the model's profile names it  [default: retrieval]")
+@click.option("--dimensions", type=click.IntRange(1), help="Cut vectors to so many dimensions, if the model allows it")
+@click.option("--query-prefix", help="Text put before each query, instead of the model's usual one")
+@click.option("--document-prefix", help="Text put before each chunk, instead of the model's usual one")
+@click.option("--concurrency", type=click.IntRange(1, 64), default=1, show_default=True, help="Calls at a time")
+@click.option("--max-rpm", type=click.FloatRange(0, min_open=True), help="Most requests a minute")
+@click.option("--max-tpm", type=click.FloatRange(0, min_open=True), help="Most tokens a minute")
+@click.option("--retry-failed", is_flag=True, help="Give rows that were set aside another try")
+@click.option("--dry-run", is_flag=True, help="Only tell what would be done, and what it would cost")
+@click.option("--price", type=click.FloatRange(0), help="US dollars per million tokens, for --dry-run")
+@click.option("--watch", is_flag=True, help="Go on embedding what changes, until Ctrl-C")
 @arguments.quiet
 def embed(
     path: str,
@@ -41,6 +69,18 @@ def embed(
     chunk_tokens: int | None,
     overlap: int | None,
     no_chunk: bool,
+    chunker: str | None,
+    task: str | None,
+    dimensions: int | None,
+    query_prefix: str | None,
+    document_prefix: str | None,
+    concurrency: int,
+    max_rpm: float | None,
+    max_tpm: float | None,
+    retry_failed: bool,
+    dry_run: bool,
+    price: float | None,
+    watch: bool,
     quiet: bool,
 ) -> None:
     """Make TABLE searchable by meaning and by words
@@ -59,23 +99,67 @@ def embed(
         "template": template,
         "where": where,
         "tokenize": tokenize,
-        "chunks": _chunk_spec(chunk_tokens, overlap, no_chunk),
+        "chunks": _chunk_spec(chunk_tokens, overlap, no_chunk, chunker),
+        "task": task,
+        "dimensions": dimensions,
+        "query_prefix": query_prefix,
+        "document_prefix": document_prefix,
     }
-    for index in _chosen(path, table_name, columns, choices):
+    if dry_run:
+        limits = {"price": price, "max_rpm": max_rpm, "max_tpm": max_tpm}
+        for line in _planned(path, table_name, columns, choices, limits):
+            click.echo(line)
+        return
+    how: dict[str, Any] = {"concurrency": concurrency, "max_rpm": max_rpm, "max_tpm": max_tpm}
+    found = _chosen(path, table_name, columns, choices)
+    for index in found:
         with progress_bar(index.record.table, quiet=quiet) as progress:
-            report = _updated(index, progress)
+            report = _updated(index, progress=progress, retry_failed=retry_failed, **how)
         note(_told(report), quiet=quiet)
+    if watch:
+        _watch(found, quiet=quiet, **how)
 
 
-def _chunk_spec(max_tokens: int | None, overlap: int | None, whole: bool) -> ChunkSpec | None:
+def _planned(
+    path: str, table: str | None, columns: tuple[str, ...], choices: dict[str, Any], limits: dict[str, float | None]
+) -> Iterator[str]:
+    """Yield a line per table that says what a run would do."""
+    from ..api import SemanticIndex, indexes
+
+    arguments = {name: value for name, value in choices.items() if name != "tokenize"} | limits
+    tables = [table] if table else [index.record.table for index in indexes(path)]
+    for name in tables:
+        plan = SemanticIndex.plan(path, name, columns, **arguments)
+        cost = "price not known, give --price" if plan.cost is None else f"${plan.cost:,.4f}"
+        time = "" if plan.seconds is None else f", at least {plan.seconds:,.0f} s"
+        yield (
+            f"{plan.table}: {plan.rows:,} rows to look at, {plan.chunks:,} chunks, {plan.texts:,} texts to send to "
+            f"{plan.model} in {plan.requests:,} requests, {plan.tokens:,} tokens, {cost}{time}"
+        )
+
+
+def _watch(found: list[SemanticIndex], *, quiet: bool, **how: Any) -> None:
+    """Embed what changes as it changes, until Ctrl-C."""
+    note("watching for changes; Ctrl-C stops", quiet=quiet)
+    try:
+        while True:
+            for index in found:
+                if index.status().pending:
+                    note(_told(index.update(**how)), quiet=quiet)
+            sleep(_WATCH_SECONDS)
+    except KeyboardInterrupt:
+        note("stopped", quiet=quiet)
+
+
+def _chunk_spec(max_tokens: int | None, overlap: int | None, whole: bool, chunker: str | None) -> ChunkSpec | None:
     """Return what was asked for; None where nothing was."""
-    if whole and (max_tokens or overlap):
-        raise click.UsageError("--no-chunk keeps each text whole: leave out --chunk-tokens and --overlap")
-    if not (whole or max_tokens or overlap):
+    if whole and (max_tokens or overlap or chunker):
+        raise click.UsageError("--no-chunk keeps each text whole: leave out --chunk-tokens, --overlap and --chunker")
+    if not (whole or max_tokens or overlap or chunker):
         return None
     default = ChunkSpec()
     return ChunkSpec(
-        chunker="none" if whole else default.chunker,
+        chunker="none" if whole else chunker or default.chunker,
         max_tokens=max_tokens or default.max_tokens,
         overlap=overlap or default.overlap,
     )
@@ -103,16 +187,19 @@ def _refuse_choices() -> None:
         option.opts[-1]
         for option in ctx.command.params
         if isinstance(option, click.Option)
-        and option.name not in (None, "quiet")
+        and option.name not in (None, *_HOW_TO_RUN)
         and ctx.get_parameter_source(option.name or "") is click.core.ParameterSource.COMMANDLINE
     ]
     if given:
         raise click.UsageError(f"{', '.join(given)} says how an index is made: name TABLE and its columns too")
 
 
-def _updated(index: SemanticIndex, progress: Any) -> UpdateReport:
+def _updated(index: SemanticIndex, **how: Any) -> UpdateReport:
+    def paused(seconds: float, why: str) -> None:
+        note(f"waiting {seconds:,.1f} s: {why}")
+
     try:
-        return index.update(progress=progress)
+        return index.update(on_pause=paused, **how)
     except KeyboardInterrupt:
         raise click.ClickException(
             "stopped. What is embedded is kept: run the same command again to go on from here"
@@ -130,4 +217,6 @@ def _told(report: UpdateReport) -> str:
     done = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count) or "nothing changed"
     if not report.rows and not report.deleted:
         return f"{report.table}: nothing changed ({report.seconds:.1f} s)"
-    return f"{report.table}: {report.rows:,} rows looked at, {done} in {report.seconds:.1f} s"
+    paid = f", {report.requests:,} requests, about {report.tokens:,} tokens" if report.tokens else ""
+    failed = "; --retry-failed tries the failed rows again, embeddings lists them" if report.failed else ""
+    return f"{report.table}: {report.rows:,} rows looked at, {done}{paid} in {report.seconds:.1f} s{failed}"

@@ -43,11 +43,11 @@ class Answer:
     request: Request
     vectors: FloatMatrix | None
     usable: NDArray[np.bool_] | None
-    error: Exception | None
+    error: BaseException | None
     tokens: int
 
 
-def concerns_all(error: Exception) -> bool:
+def concerns_all(error: BaseException) -> bool:
     """True where not the texts of a request are at fault but the model, its service, or ourselves."""
     return not isinstance(error, ModelError) or isinstance(error, ModelBusy | ModelKeyMissing | ModelRefused)
 
@@ -103,6 +103,6 @@ class Crew:
             vectors, usable = self._pace.ask(call, requests=requests, tokens=tokens) if remote else call()
         except Stopped as stopped:
             return Answer(request, None, None, stopped, 0)
-        except Exception as error:  # noqa: BLE001 it is raised or noted by the main thread, which knows the rows
+        except BaseException as error:  # noqa: BLE001 whatever it is, the main thread waits for it and raises it
             return Answer(request, None, None, error, 0)
         return Answer(request, vectors, usable, None, tokens)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ..errors import BadOption
 from ..hookspecs import chunkers
-from ..laws.chunking import CHUNKERS, chunk_text
+from ..laws.chunking import CHUNKERS, chunk_text, estimate_tokens
 from ..records import Chunk, ChunkSpec
 
 __all__ = ["check_chunks", "cut"]
@@ -16,12 +16,13 @@ def cut(text: str, spec: ChunkSpec, count_tokens: Callable[[str], int] | None) -
     """Return the chunks of a text, in its order. Raises BadOption for an unknown chunker, or one that breaks its
     promise."""
     if spec.chunker in CHUNKERS:
+        # Most texts fit, and the estimate, which is rather too high, says so in a hundredth of a tokenizer's time.
+        if count_tokens is not None and text and estimate_tokens(text) <= spec.max_tokens:
+            count_tokens = None
         return chunk_text(text, spec, count_tokens)
     chunker = chunkers().get(spec.chunker)
     if chunker is None:
         raise BadOption(_unknown(spec.chunker))
-    from ..laws.chunking import estimate_tokens
-
     found = tuple(chunker(text, spec, count_tokens or estimate_tokens)) if text.strip() else ()
     for chunk in found:
         if text[chunk.start : chunk.end] != chunk.text:

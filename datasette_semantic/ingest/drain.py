@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from ..config import LEASE_SECONDS, WRITE_BATCH
 from ..embedding.models import Embedder
 from ..embedding.pace import Pace
+from ..errors import ModelError
 from ..laws.analysis import analyze
 from ..laws.text import row_text
 from ..laws.vectors import FloatVector
@@ -33,8 +34,8 @@ _WRITE_SECONDS = 0.04
 """What one write transaction should take: other writers wait no longer."""
 _SMALLEST, _LARGEST = 16, 2_048
 _ORPHAN_BATCH = 1_000
-_FAULTS_WITHOUT_SUCCESS = 10
-"""Where so many requests fail and none has succeeded, it is the model that fails, not a text."""
+_HARMLESS = "word"
+"""A text that every model takes: where it is refused too, it is the model that fails, not a text."""
 
 
 @dataclass(slots=True)
@@ -134,7 +135,7 @@ class _Run:
         self.vectors: dict[bytes, FloatVector | None] = {}
         """What is known for the rows in hand; None where the model sees no meaning."""
         self.errors: dict[bytes, str] = {}
-        self.faults = 0
+        self.proved = False
         self.claimed_at = time.monotonic()
 
     def work(self) -> None:
@@ -245,10 +246,9 @@ class _Run:
                 if not row.missing:
                     self.ready.append(self.waiting.pop(row_id))
 
-    def _fault(self, request: Request, error: Exception) -> None:
+    def _fault(self, request: Request, error: BaseException) -> None:
         """Raise what concerns every text; else look for the culprit by halving the request."""
-        self.faults += 1
-        if concerns_all(error) or (not self.tally.embedded and self.faults >= _FAULTS_WITHOUT_SUCCESS):
+        if concerns_all(error) or not self._answers_at_all():
             raise error
         if len(request.texts) > 1:
             for half in request.halves():
@@ -257,6 +257,16 @@ class _Run:
         (hash_,) = request.hashes
         self.errors[hash_] = str(error)
         self._known(hash_, None)
+
+    def _answers_at_all(self) -> bool:
+        """True where the model has answered in this run, or answers when it is asked something harmless."""
+        if not self.tally.embedded and not self.proved:
+            try:
+                self.embedder.embed_documents([_HARMLESS])
+            except ModelError:
+                return False
+            self.proved = True
+        return True
 
     # --- writing ---
 

@@ -130,11 +130,12 @@ def check_columns(source: Source, columns: Sequence[str]) -> tuple[str, ...]:
 
 def check_filter(connection: Connection, source: Source, row_filter: RowFilter) -> None:
     """Raise BadFilter where the filter's SQL does not run on the table."""
+    mistakes: tuple[type[Exception], ...] = (*sqlite_errors(), ValueError, TypeError)
     try:
         connection.execute(
             f"select 1 from {quote(source.table)} where ({row_filter.sql}\n) limit 0", dict(row_filter.params)
         ).fetchall()
-    except (*sqlite_errors(), ValueError, TypeError) as error:
+    except mistakes as error:
         raise BadFilter(f"the filter {row_filter.sql!r} cannot be used on table {source.table!r}: {error}") from error
 
 
@@ -193,7 +194,7 @@ def existing_keys(connection: Connection, source: Source, filters: Sequence[RowF
         yield tuple(row)
 
 
-def read_leniently(connection: Connection, sql: str, params: Sequence[Any]) -> list[Any]:
+def read_leniently(connection: Connection, sql: str, params: Sequence[Any] | Mapping[str, Any]) -> list[Any]:
     """Run a query over the user's texts; what is not UTF-8 in them comes back as replacement characters."""
     try:
         return connection.execute(sql, params).fetchall()

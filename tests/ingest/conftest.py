@@ -119,8 +119,8 @@ SHAPES = (
     ),
     Shape(
         "odd-names",
-        """create table [a "b" 'c' select.t] ([group by] text, "rank" text, [x "y] text, `id` text primary key, other int,
-        rowid text)""",
+        """create table [a "b" 'c' select.t] ([group by] text, "rank" text, [x "y] text, `id` text primary key,
+        other int, rowid text)""",
         lambda n: (f"k{n}",),
         ("id",),
         table="a \"b\" 'c' select.t",
@@ -203,7 +203,8 @@ class Writer:
         names = ", ".join(map(quote, self.named[: len(values)]))
         changed = ", ".join(f"{quote(c)} = excluded.{quote(c)}" for c in self.named[len(self.shape.keys) : len(values)])
         self.run(
-            f"insert into {self.table} ({names}) values ({', '.join('?' * len(values))}) on conflict do update set {changed}",
+            f"insert into {self.table} ({names}) values ({', '.join('?' * len(values))}) "
+            f"on conflict do update set {changed}",
             *values,
         )
 
@@ -242,7 +243,8 @@ def snapshot(index: SemanticIndex) -> dict[str, Any]:
     held: dict[Any, Any] = {}
     for row_id, value in hashes.items():
         pieces = connection.execute(
-            f'select ordinal, start, "end", hash, (select embedding from {quote(record.vec_table)} v where v.id = c.id) '
+            f'select ordinal, start, "end", hash, '
+            f"(select embedding from {quote(record.vec_table)} v where v.id = c.id) "
             f"from {quote(record.chunk_table)} c where row_id = ? order by ordinal",
             (row_id,),
         ).fetchall()

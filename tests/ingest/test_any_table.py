@@ -190,7 +190,8 @@ def test_replace_through_another_unique_key(
             assert snapshot_of(index) == fresh_build(index)
             run("insert or ignore into t values (11, 'slug5', 0, 0, 'ignored')")
             run(
-                "insert into t (id, slug, title) values (12, 'slug5', 'up') on conflict (slug) do update set title = excluded.title"
+                "insert into t (id, slug, title) values (12, 'slug5', 'up') "
+                "on conflict (slug) do update set title = excluded.title"
             )
             index.update()
             in_step(index)

@@ -154,43 +154,30 @@ def test_the_plan_of_the_built_in_model_is_free(people: Any) -> None:
     assert SemanticIndex.plan(people.path, "people", ["name"]).cost == 0.0
 
 
-def test_what_was_paid_for_survives_a_stop(plain: Any, tmp_path: Path, demo_embed: Any, in_step: Any) -> None:
+def test_what_was_paid_for_survives_a_stop(
+    plain: Any, tmp_path: Path, demo_embed: Any, in_step: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Ctrl-C in the middle of a long text: what came back already is not bought again."""
     path = tmp_path / "stop.db"
     run = plain(path)
     run("create table t (id integer primary key, text text)")
     run("insert into t values (1, ?)", "\n\n".join(f"Paragraph {n} of a long report." for n in range(60)))
 
-    class Stop(BaseException):
-        pass
-
-    seen = demo_embed.batches.append
-
-    def stop_at_fifth(batch: list[str]) -> None:
-        seen(batch)
-        if len(demo_embed.batches) == 5:
-            raise Stop
+    class UntilFifth(list[list[str]]):
+        def append(self, batch: list[str]) -> None:
+            if len(self) == 5:
+                raise KeyboardInterrupt
+            super().append(batch)
 
     with SemanticIndex.create(path, "t", ["text"], model="demo-embed", chunks=ChunkSpec(max_tokens=12)) as index:
+        demo_embed.batches = UntilFifth(demo_embed.batches)
+        with pytest.raises(KeyboardInterrupt):
+            index.update()
         paid = list(demo_embed.texts)
-
-        class Batches(list[list[str]]):
-            def append(self, batch: list[str]) -> None:
-                if len(self) == 5:
-                    raise RuntimeError("403 forbidden: the key was withdrawn")
-                super().append(batch)
-
-        from datasette_semantic.errors import ModelError
-
-        demo_embed.batches = Batches(demo_embed.batches)
-        with pytest.raises(ModelError):
-            for _ in range(20):
-                index.update(retry_failed=True)
-                if index.failures():
-                    raise ModelError(index.failures()[0].error)
-        paid = list(demo_embed.texts)
+        assert len(paid) == 41
         demo_embed.batches = []
-        report = index.update(retry_failed=True)
-        assert report.failed == 0
+        report = index.update()
+        assert (report.failed, report.reused) == (0, 41)
+        assert len(demo_embed.texts) == 19
         assert not set(paid) & set(demo_embed.texts)
         in_step(index)

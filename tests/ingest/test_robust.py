@@ -10,12 +10,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from datasette_semantic import SemanticIndex
+from datasette_semantic.embedding.models import embedder
 from datasette_semantic.errors import ModelBusy, ModelError, ModelRefused
 from datasette_semantic.records import ChunkSpec
 from datasette_semantic.store import queue
@@ -38,7 +40,7 @@ def fill(run: Any, rows: int, *, start: int = 0) -> None:
     run("commit")
 
 
-# --- a model that can be told how to behave -----------------------------------------------------------------------------
+# --- a model that can be told how to behave --------------------------------------------------------------------------
 
 
 class HttpError(Exception):
@@ -86,10 +88,12 @@ def moody() -> Iterator[Any]:
 
     Model.calls = []
     pm.register(Plugin(), name="moody")
+    embedder.cache_clear()  # one per name and process
     try:
         yield Model
     finally:
         pm.unregister(name="moody")
+        embedder.cache_clear()
 
 
 def declared(run: Any, **options: Any) -> SemanticIndex:
@@ -254,7 +258,7 @@ def test_requests_a_minute(table: Any, moody: Any) -> None:
         index.update(concurrency=4, max_rpm=600)
         assert time.monotonic() - began >= 0.45
         times = sorted(when for when, _ in moody.calls)
-        assert all(later - earlier > 0.08 for earlier, later in zip(times, times[1:], strict=False))
+        assert all(later - earlier > 0.08 for earlier, later in pairwise(times))
 
 
 def test_two_drains_share_the_work(table: Any, moody: Any, in_step: Any) -> None:
@@ -361,12 +365,13 @@ def test_other_writers_do_not_wait(plain: Any, tmp_path: Path, in_step: Any) -> 
     assert sorted(waits)[int(len(waits) * 0.95)] < 0.1
 
 
-# --- kill -9 ------------------------------------------------------------------------------------------------------------
+# --- kill -9 ---------------------------------------------------------------------------------------------------------
 
 _VICTIM = """
 import sys, time
 sys.path.insert(0, {repository!r})
 from datasette_semantic import SemanticIndex
+from datasette_semantic.embedding.models import embedder
 index = SemanticIndex.create({path!r}, "t", ["text"], tokenize={tokenize!r})
 index._connection.execute("pragma synchronous = off")
 print("go", flush=True)
