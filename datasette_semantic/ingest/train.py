@@ -17,7 +17,7 @@ from ..config import TRAIN_AT, TRAIN_SAMPLE, WRITE_SECONDS
 from ..laws.clustering import cell_count, kmeans
 from ..laws.vectors import FloatMatrix
 from ..records import IndexRecord
-from ..store import cells, samples, vector_index
+from ..store import cells, samples
 from ..store.connection import Connection, transaction
 
 __all__ = ["DEFAULT_RECALL", "needs_training", "train"]
@@ -96,38 +96,29 @@ def _joined(blocks: list[tuple[NDArray[np.int64], FloatMatrix]]) -> tuple[NDArra
 
 
 def _choose_probes(connection: Connection, index: IndexRecord, wanted: float) -> tuple[int, float]:
-    """Return the least number of probes that reaches the wanted recall@10, and the recall it reaches."""
+    """Return the least number of probes that reaches the wanted recall@10, and the recall it reaches.
+
+    A neighbour is found when its cell is among those probed: so the recall at p is the share of true neighbours whose
+    cell is one of the p nearest to the query, and no search needs to be run.
+    """
     trained = cells.cells_of(index)
     queries = samples.draw(connection, index, size=_QUERIES)
     if trained is None or not len(queries):
         return 1, 1.0
-    truth = _true_neighbours(connection, index, queries)
-    reached = 0.0
-    for probes in _steps(trained.count):
-        found = [
-            set(vector_index.probe_ids(connection, index, query, k=_NEIGHBOURS + 1, probes=probes)) for query in queries
-        ]
-        # The query is a vector of the index itself and finds itself: that is no merit and does not count.
-        hits = sum(len(true & got) for true, got in zip(truth, found, strict=True))
-        reached = hits / max(1, sum(map(len, truth)))
-        if reached >= wanted:
-            return probes, reached
-    return trained.count, reached
+    neighbours = _true_neighbours(connection, index, queries)
+    ranks = np.sort(cells.cell_ranks(connection, index, queries, neighbours))
+    if not len(ranks):
+        return 1, 1.0
+    reached = np.searchsorted(ranks, np.arange(1, trained.count + 1), side="right") / len(ranks)
+    probes = int(np.argmax(reached >= wanted)) + 1
+    return probes, round(float(reached[probes - 1]), 4)
 
 
-def _steps(count: int) -> Iterator[int]:
-    """1, 2, 3, 4, 6, 8, 12, 16 ... up to all cells."""
-    power = 1
-    while power < count:
-        yield power
-        if power > 1 and power * 3 // 2 < count:
-            yield power * 3 // 2
-        power *= 2
-    yield count
+def _true_neighbours(connection: Connection, index: IndexRecord, queries: FloatMatrix) -> NDArray[np.int64]:
+    """Return the ids of each query's nearest neighbours, shape (queries, _NEIGHBOURS), by one pass over all vectors.
 
-
-def _true_neighbours(connection: Connection, index: IndexRecord, queries: FloatMatrix) -> list[set[int]]:
-    """Return the ids of each query's nearest neighbours but itself, by one pass over all vectors."""
+    The query is a vector of the index and finds itself first: that is no merit and is left out. 0 where they are fewer.
+    """
     depth = _NEIGHBOURS + 1
     best = np.full((len(queries), depth), -np.inf, dtype=np.float32)
     best_ids = np.zeros((len(queries), depth), dtype=np.int64)
@@ -139,4 +130,4 @@ def _true_neighbours(connection: Connection, index: IndexRecord, queries: FloatM
         best = np.take_along_axis(values, keep, axis=1)
         best_ids = np.take_along_axis(numbers, keep, axis=1)
     order = np.argsort(-best, axis=1)[:, 1:]
-    return [set(row) for row in np.take_along_axis(best_ids, order, axis=1).tolist()]
+    return np.take_along_axis(best_ids, order, axis=1)

@@ -11,7 +11,9 @@ from typing import Any
 from datasette.utils import sqlite_timelimit
 
 from ..embedding.models import embedder_for
+from ..embedding.profiles import Manner, manner_of
 from ..errors import BadFilter, BadVector, DatabaseProblem, ModelError, NoSuchIndex, NoSuchTable
+from ..laws.fts_query import parse
 from ..laws.quoting import quote
 from ..records import IndexRecord, ListWeights, RowFilter, SearchRequest, SearchResults, Source
 from ..store.connection import sqlite_errors
@@ -155,7 +157,8 @@ async def count_rows(datasette: Any, target: Target, filters: Sequence[RowFilter
 async def query_vector(datasette: Any, index: IndexRecord, text: str) -> Any:
     """Return the unit vector of a query, shape (dimensions,). Raises ModelError; BadVector for an empty meaning."""
     state = state_of(datasette)
-    known = state.query_vectors.get((index.model, text))
+    key = (index.model, manner_of(index), text)
+    known = state.query_vectors.get(key)
     if known is not None:
         return known
 
@@ -166,7 +169,7 @@ async def query_vector(datasette: Any, index: IndexRecord, text: str) -> Any:
         vector = await asyncio.wait_for(asyncio.to_thread(embed), _MODEL_SECONDS)
     except asyncio.TimeoutError as error:
         raise ModelError(f"model {index.model!r} has not answered for {_MODEL_SECONDS:.0f} seconds") from error
-    _keep(state, (index.model, text), vector)
+    _keep(state, key, vector)
     return vector
 
 
@@ -177,17 +180,18 @@ async def _meaning(datasette: Any, target: Target, query: QueryString) -> tuple[
     missing = missing_extension(datasette, target.database)
     if missing is not None:
         return None, (f"Search by meaning is not available here: {missing}. These results are by words only.",)
-    if query.like is not None or not query.q.strip():
+    meant = parse(query.q).text
+    if query.like is not None or not meant.strip():
         return None, ()
     try:
-        return await query_vector(datasette, target.index, query.q), ()
+        return await query_vector(datasette, target.index, meant), ()
     except BadVector:
         return None, ("The model sees no meaning in these words: these results are by words only.",)
     except ModelError as error:
         return None, (f"Search by meaning is not available now: {error}. These results are by words only.",)
 
 
-def _keep(state: PluginState, key: tuple[str, str], vector: Any) -> None:
+def _keep(state: PluginState, key: tuple[str, Manner, str], vector: Any) -> None:
     state.query_vectors[key] = vector
     while len(state.query_vectors) > _VECTORS_KEPT:
         state.query_vectors.popitem(last=False)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from ..embedding.profiles import Manner
 from ..records import IndexRecord, Source
 
 __all__ = ["DatabaseView", "PluginState", "state_of"]
@@ -33,8 +34,8 @@ class PluginState:
     databases: dict[str, DatabaseView] = field(default_factory=dict)
     missing_extension: dict[str, str] = field(default_factory=dict)
     """Database name to why sqlite-vec could not be loaded there."""
-    query_vectors: OrderedDict[tuple[str, str], Any] = field(default_factory=OrderedDict)
-    """Vectors of recent queries by (model, text): page two must not be paid for again."""
+    query_vectors: OrderedDict[tuple[str, Manner, str], Any] = field(default_factory=OrderedDict)
+    """Vectors of recent queries by (model, manner, text): page two must not be paid for again."""
     suggested_facets: dict[Any, Any] = field(default_factory=dict)
     """`facets.suggest_facets` keeps what it found here."""
 

@@ -28,6 +28,7 @@ __all__ = [
     "Cells",
     "assign",
     "blocks",
+    "cell_ranks",
     "cells_of",
     "cells_table",
     "install",
@@ -114,6 +115,31 @@ def assign(connection: Connection, index: IndexRecord, vectors: FloatMatrix) -> 
     numbers, centroids = _centroids(_Reader(connection, index, cells))
     found: list[int] = numbers[nearest_centroids(vectors, centroids)].tolist()
     return found
+
+
+def cell_ranks(
+    connection: Connection, index: IndexRecord, queries: FloatMatrix, ids: NDArray[np.int64]
+) -> NDArray[np.intp]:
+    """Return the ranks, from 1, of the cells of vectors among the cells nearest to a query.
+
+    `queries` has the shape (queries, dimensions), `ids` (queries, neighbours); an id that is not there is passed over.
+    """
+    cells = cells_of(index)
+    if cells is None:
+        return np.zeros(0, dtype=np.intp)
+    numbers, centroids = _centroids(_Reader(connection, index, cells))
+    places = {int(number): place for place, number in enumerate(numbers)}
+    table = quote(index.vec_table)
+    rows = connection.execute(
+        f"select value, (select cell from {table} where id = value) from json_each(?)",
+        (json_list(sorted({int(id_) for id_ in ids.ravel()})),),
+    ).fetchall()
+    place_of = {row[0]: places[row[1]] for row in rows if row[1] in places}
+    nearness = np.argsort(np.argsort(-(queries @ centroids.T), axis=1), axis=1)
+    found = [
+        nearness[query, place_of[id_]] + 1 for query, row in enumerate(ids.tolist()) for id_ in row if id_ in place_of
+    ]
+    return np.array(found, dtype=np.intp)
 
 
 class _Reader:
