@@ -137,7 +137,19 @@ def get_metadata(datasette: Any) -> Any:
 
 
 @hookimpl
-def startup(datasette: Any) -> Any:
+def startup(datasette: Any) -> None:
+    from .plugin import background, compat
     from .plugin.settings import check_all
 
-    return check_all(datasette)
+    check_all(datasette)
+    compat.run_with_server(datasette, background.run)
+
+
+@hookimpl
+def asgi_wrapper(datasette: Any) -> Any:
+    from .plugin import background, compat
+
+    def wrap(app: Any) -> Any:
+        return compat.run_with_lifespan(app, datasette, background.run)
+
+    return wrap

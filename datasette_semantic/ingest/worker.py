@@ -7,7 +7,7 @@ from collections.abc import Callable
 from ..embedding.models import embedder_for
 from ..embedding.pace import Pace
 from ..errors import NoSuchTable
-from ..records import IndexRecord, UpdateReport
+from ..records import IndexRecord, Progress, UpdateReport
 from ..store import catalog, queue
 from ..store.connection import Connection
 from ..store.source import describe
@@ -22,6 +22,7 @@ def drain_all(
     wanted: Callable[[IndexRecord], bool] = lambda record: True,
     pace: Pace | None = None,
     concurrency: int = 1,
+    progress: Callable[[Progress], None] | None = None,
 ) -> list[UpdateReport]:
     """Drain every index that `wanted` picks and that has rows waiting; return what was done, often nothing.
 
@@ -38,5 +39,9 @@ def drain_all(
             source = describe(connection, record.table)
         except NoSuchTable:
             continue  # the table was dropped: `embeddings` lists its index, `drop-embeddings` removes it
-        reports.append(update(connection, source, record, embedder_for(record), pace=pace, concurrency=concurrency))
+        reports.append(
+            update(
+                connection, source, record, embedder_for(record), pace=pace, concurrency=concurrency, progress=progress
+            )
+        )
     return reports

@@ -8,13 +8,15 @@ Features are looked for, versions are never compared. The names here mean the sa
 | facet settings | `Facet(metadata=)` | `Facet(table_config=)` |
 | table settings | `table_metadata()`, not a coroutine | `table_config()`, a coroutine |
 | foreign key labels | `expand_foreign_keys(database, ...)` | `expand_foreign_keys(actor, database, ...)` |
+| a task that runs with the server | `lifespan` messages of ASGI, seen by `asgi_wrapper` | `add_background_task()` |
 | hiding a table | the `get_metadata` hook | `hidden` in the configuration |
 | forgery tokens, JSON errors, slots | differ, and are not used | |
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -32,6 +34,8 @@ __all__ = [
     "foreign_key_labels",
     "hide_tables",
     "plugin_settings",
+    "run_with_lifespan",
+    "run_with_server",
     "table_settings",
 ]
 
@@ -227,3 +231,41 @@ async def _labels_may_be_seen(datasette: Any, actor: Actor, database: str, table
         if key["column"] == column and not await allowed_to_view_table(datasette, actor, database, key["other_table"]):
             return False
     return True
+
+
+# --- a task that runs with the server --------------------------------------------------------------------------------
+
+
+def run_with_server(datasette: Any, task: Callable[[Any], Coroutine[Any, Any, None]]) -> None:
+    """Have 1.0 run `task(datasette)` until it shuts down; 0.65 leaves that to `run_with_lifespan`."""
+    if hasattr(datasette, "add_background_task"):
+        datasette.add_background_task(task, name=_PLUGIN)
+
+
+def run_with_lifespan(app: Any, datasette: Any, task: Callable[[Any], Coroutine[Any, Any, None]]) -> Any:
+    """Return an ASGI application that runs `task(datasette)` from start-up to shutdown; 1.0 does that by itself.
+
+    0.65 calls its `startup` hooks in an event loop that is thrown away before the server begins, so a task begun there
+    would never go on: the lifespan messages come in the loop that stays.
+    """
+
+    if hasattr(datasette, "add_background_task"):
+        return app
+
+    async def wrapped(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "lifespan":
+            await app(scope, receive, send)
+            return
+        running: list[asyncio.Task[None]] = []
+
+        async def watched(message: Any) -> None:
+            if message["type"] == "lifespan.startup.complete":
+                running.append(asyncio.create_task(task(datasette)))
+            elif message["type"].startswith("lifespan.shutdown"):
+                for each in running:
+                    each.cancel()
+            await send(message)
+
+        await app(scope, receive, watched)
+
+    return wrapped

@@ -10,6 +10,7 @@ plugins:
     size: 20                    # results per page
     table_weight: 1.0           # how much a table says in a ranking across tables; 0 leaves it out
     sql_models: [wordllama]     # models that SQL functions may call
+    auto_embed: false           # whether the server itself brings indexes up to date when rows change
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from ..errors import BadOption
 from ..records import MODES, ListWeights, Mode
 from . import compat
 
-__all__ = ["Settings", "check_all", "parse", "settings_for"]
+__all__ = ["Settings", "check_all", "levels_of", "parse", "settings_for"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class Settings:
     size: int = DEFAULT_LIMIT
     table_weight: float = 1.0
     sql_models: tuple[str, ...] = ()
+    auto_embed: bool = False
 
 
 def settings_for(datasette: Any, database: str | None = None, table: str | None = None) -> Settings:
@@ -62,15 +64,20 @@ def check_all(datasette: Any) -> None:
     """Check every level of the configuration when Datasette starts, so that a slip shows at once."""
     from datasette.utils import StartupError
 
+    try:
+        for database, table in levels_of(datasette):
+            settings_for(datasette, database, table)
+    except BadOption as error:
+        raise StartupError(str(error)) from error
+
+
+def levels_of(datasette: Any) -> list[tuple[str | None, str | None]]:
+    """Return every place at which the site may have said something, as (database, table)."""
     levels: list[tuple[str | None, str | None]] = [(None, None)]
     for database in datasette.databases:
         levels.append((database, None))
         levels += [(database, table) for table in _configured_tables(datasette, database)]
-    try:
-        for database, table in levels:
-            settings_for(datasette, database, table)
-    except BadOption as error:
-        raise StartupError(str(error)) from error
+    return levels
 
 
 def _configured_tables(datasette: Any, database: str) -> list[str]:
@@ -106,6 +113,12 @@ def _facets(key: str, value: Any) -> tuple[Any, ...]:
     return tuple(value)
 
 
+def _yes_or_no(key: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise BadOption(f"datasette-semantic: {key} is true or false, not {value!r}")
+    return value
+
+
 def _size(key: str, value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MAX_LIMIT:
         raise BadOption(f"datasette-semantic: {key} is a number from 1 to {MAX_LIMIT:,}, not {value!r}")
@@ -138,4 +151,5 @@ _CHECKS = {
     "size": _size,
     "sql_models": _names,
     "table_weight": _weight,
+    "auto_embed": _yes_or_no,
 }
