@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
-import resource
 import sqlite3
 import subprocess
 import sys
@@ -98,7 +97,10 @@ def waits(path: Path) -> list[float]:
     """Milliseconds that each insert of another program takes while `embed` works."""
     connection = sqlite3.connect(path, timeout=30, isolation_level=None)
     connection.execute("pragma journal_mode = wal")
-    code = "import sys; from datasette_semantic import SemanticIndex; i = SemanticIndex.create(sys.argv[1], 'films', ['title', 'text']); i.update()"
+    code = (
+        "import sys; from datasette_semantic import SemanticIndex; "
+        "SemanticIndex.create(sys.argv[1], 'films', ['title', 'text']).update()"
+    )
     process = subprocess.Popen([sys.executable, "-c", code, str(path)])
     taken = []
     while process.poll() is None:

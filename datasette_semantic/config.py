@@ -40,7 +40,7 @@ VEC_CHUNK_SIZE: Final = 128
 WRITE_BATCH: Final = 256
 """Rows per write transaction: short enough that other writers wait under 100 ms."""
 
-FILL_BATCH: Final = 5_000
+FILL_BATCH: Final = 2_000
 """Rows put into the queue per transaction of a first build."""
 
 SAMPLE_SIZE: Final = 512

@@ -33,6 +33,11 @@ def pytest_report_header() -> list[str]:
     ]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the browser's tests last: Playwright leaves an event loop running, which no other test may meet."""
+    items.sort(key=lambda item: "browser" in item.path.parts)
+
+
 # --- a small table ---------------------------------------------------------------------------------------------------
 
 ARTICLES: list[dict[str, Any]] = [

@@ -218,5 +218,5 @@ def _told(report: UpdateReport) -> str:
     if not report.rows and not report.deleted:
         return f"{report.table}: nothing changed ({report.seconds:.1f} s)"
     paid = f", {report.requests:,} requests, about {report.tokens:,} tokens" if report.tokens else ""
-    failed = "; --retry-failed tries the failed rows again, embeddings lists them" if report.failed else ""
+    failed = "; --retry-failed tries the failed rows again, `embeddings --failed` lists them" if report.failed else ""
     return f"{report.table}: {report.rows:,} rows looked at, {done}{paid} in {report.seconds:.1f} s{failed}"

@@ -15,14 +15,19 @@ __all__ = ["embeddings"]
 
 @click.command(cls=RecordsCommand)
 @arguments.database
-def embeddings(path: str) -> list[dict[str, Any]]:
+@click.option("failed", "--failed", is_flag=True, help="List the rows that could not be embedded, with the reason")
+def embeddings(path: str, failed: bool) -> list[dict[str, Any]]:
     """List the semantic indexes of a database: table, columns, model, dimensions, state and counts
 
     Example:
 
     \b
         sqlite-utils embeddings movies.db -t
+        sqlite-utils embeddings movies.db --failed
     """
     from ..api import indexes
 
-    return [asdict(index.status()) for index in indexes(path)]
+    found = indexes(path)
+    if failed:
+        return [{"table": index.record.table} | asdict(each) for index in found for each in index.failures()]
+    return [asdict(index.status()) for index in found]

@@ -73,8 +73,9 @@ def _move_all(connection: Connection, index: IndexRecord) -> None:
             with transaction(connection):
                 cells.place(connection, index, ids[part].tolist(), numbers[part], vectors[part])
             start += size
-            slow = time.monotonic() - began > WRITE_SECONDS
-            size = max(_LEAST_MOVED, size // 2) if slow else min(_MOST_MOVED, size * 2)
+            spent = time.monotonic() - began
+            size = max(_LEAST_MOVED, size // 2) if spent > WRITE_SECONDS else min(_MOST_MOVED, size * 2)
+            time.sleep(spent / 2)  # SQLite's writers do not queue, they try again: leave them a gap to find
 
 
 def _gathered(

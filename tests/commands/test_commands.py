@@ -199,3 +199,21 @@ def test_odd_table_names(run, tmp_path: Path, table: str) -> None:
     assert records(run("hybrid-search", path, table, "ships"))[0]["id"] == 1
     assert run("drop-embeddings", path, table).exit_code == 0
     assert schema(path) == before
+
+
+def test_embeddings_lists_rows_that_failed(run, articles: Path, register_model) -> None:
+    import llm
+
+    class Picky(llm.EmbeddingModel):
+        model_id = "picky"
+        batch_size = 4
+
+        def embed_batch(self, items, *, key=None):
+            return [[0.0, 0.0] if "Orchards" in item else [1.0, float(len(item))] for item in items]
+
+    register_model(Picky())
+    told = run("embed", articles, "articles", "title", "-m", "picky").stderr
+    assert "embeddings --failed" in told
+    (record,) = json.loads(run("embeddings", articles, "--failed").stdout)
+    assert (record["table"], record["key"]) == ("articles", [5])
+    assert "zero" in record["error"]
