@@ -94,7 +94,8 @@ def search(
         total=len(ranking),
         match_keys=tuple(fused.candidate.key for fused in ranking),
         key_columns=source.key_columns,
-        truncated=len(words) >= LIST_DEPTH or len(near) >= LIST_DEPTH,
+        # Where weak rows were left out, the semantic list reached down to them and so was not cut.
+        truncated=len(words) >= LIST_DEPTH or (len(near) >= LIST_DEPTH and not weak),
         weak=weak,
         warnings=tuple(warnings),
         timings=clock.seconds,
