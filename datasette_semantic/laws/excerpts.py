@@ -352,8 +352,10 @@ def _word_end(text: str, position: int, limit: int) -> int:
 def _cut_out(view: _View, window: Span, hits: Iterable[_Hit]) -> Passage:
     """Return the passage that `window` shows, with its marks and its ellipses."""
     before = _ELLIPSIS if window.start > 0 or view.cut_before else ""
-    after = _ELLIPSIS if window.end < len(view.flat) or view.cut_after else ""
     shown = view.flat[window.start : window.end].rstrip()
+    after = _ELLIPSIS if window.end < len(view.flat) or view.cut_after else ""
+    if shown.endswith((".", "…")):  # a sentence that is whole reads better without ".…"
+        after = ""
     shift = len(before) - window.start
     words = [
         Span(hit.start + shift, hit.end + shift)
