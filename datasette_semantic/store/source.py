@@ -34,11 +34,11 @@ UniqueKey = tuple[tuple[str, str], ...]
 
 
 def table_names(connection: Connection) -> list[str]:
-    """Return the ordinary tables of the file that are not SQLite's or ours."""
-    rows = connection.execute(
-        "select name from pragma_table_list where schema = 'main' and type = 'table' order by name"
-    ).fetchall()
-    return [name for (name, *_) in map(tuple, rows) if not name.startswith(("sqlite_", OWN_PREFIX))]
+    """Return the ordinary tables of the file that are not SQLite's or ours, nor kept by a virtual table for itself."""
+    rows = connection.execute("select name, sql from sqlite_master where type = 'table' order by name").fetchall()
+    tables = {name: (sql or "").lstrip()[:14].lower().startswith("create virtual") for name, sql in map(tuple, rows)}
+    kept = ("sqlite_", OWN_PREFIX, *(f"{name}_" for name, virtual in tables.items() if virtual))
+    return [name for name, virtual in tables.items() if not virtual and not name.startswith(kept)]
 
 
 def describe(connection: Connection, table: str) -> Source:
