@@ -14,7 +14,7 @@ from ..config import DEFAULT_MODEL
 from ..embedding.models import Embedder
 from ..embedding.profiles import MANNER, manner_of
 from ..errors import BadFilter, BadOption, InputError, ModelError
-from ..laws.analysis import ANALYZED, analyze, choose_tokenize
+from ..laws.analysis import ANALYZED, analyze, choose_tokenize, column_weights
 from ..laws.quoting import quote, quote_string
 from ..laws.text import row_text, template_columns
 from ..laws.vectors import FloatVector
@@ -219,6 +219,7 @@ def _keyword_spec(
         columns=text.columns,
         tokenize=chosen,
         analyzer=analyzer,
+        column_weights=column_weights(text.columns),
     )
 
 

@@ -57,6 +57,7 @@ __all__ = [
     "excluded_match",
     "parse",
     "relaxed",
+    "telling",
     "to_match",
     "words",
 ]
@@ -295,6 +296,19 @@ def excluded_match(query: ParsedQuery, *, tokens: Tokens | None = None) -> str |
     excluded word are a phrase here, since a row that merely shares one of them is not what was meant.
     """
     return " OR ".join(_any_of(query.excluded, tokens, whole=True)) or None
+
+
+def telling(query: ParsedQuery) -> ParsedQuery:
+    """Return the query without plain words that only hold a sentence together, where other words remain.
+
+    They stand in nearly every row, so they tell no row from another, and FTS5 would have to score all of those.
+    """
+    kept = tuple(term for term in query.optional if not _is_function_word(term))
+    return replace(query, optional=kept) if kept else query
+
+
+def _is_function_word(term: Term) -> bool:
+    return not (term.phrase or term.prefix or term.column) and term.text.casefold() in _FUNCTION_WORDS
 
 
 def words(query: ParsedQuery) -> tuple[str, ...]:

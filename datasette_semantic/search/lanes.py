@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from typing import Any
 
-from ..config import EXACT_CANDIDATES
+from ..config import EXACT_CANDIDATES, SOLE_WORDS
 from ..laws.fts_query import ParsedQuery, Term, to_match
 from ..records import IndexRecord, Source
 from ..store import chunks as chunk_store
@@ -50,7 +50,12 @@ def _plain(text: str) -> str:
 
 
 def sole_rows(connection: Connection, source: Source, index: IndexRecord, query: ParsedQuery) -> set[int]:
-    """Return rows that are the only one in the table to hold some word of the query."""
+    """Return rows that are the only one in the table to hold some word of the query.
+
+    In a long question a word that is rare by chance says little: above SOLE_WORDS words no row is singled out.
+    """
+    if len(query.optional) > SOLE_WORDS:
+        return set()
     tokens = query_tokens(index)
     sole = set()
     for term in query.optional:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..config import KEYWORD_BUDGET, KEYWORD_SHARE, VEC_K_MAX
 from ..laws import analysis
-from ..laws.fts_query import ParsedQuery, Term, Tokens, excluded_match, to_match
+from ..laws.fts_query import ParsedQuery, Term, Tokens, excluded_match, telling, to_match
 from ..laws.quoting import quote
 from ..laws.vectors import FloatVector
 from ..records import IndexRecord, RowFilter, Source
@@ -99,7 +99,7 @@ def keyword_list(
     tokens = query_tokens(index)
     rows = (index.settings.get("size") or {"rows": 0})["rows"]
     budget = KEYWORD_BUDGET + rows // KEYWORD_SHARE
-    asked, crowded = bounded(connection, index, query, tokens=tokens, budget=budget)
+    asked, crowded = bounded(connection, index, telling(query), tokens=tokens, budget=budget)
     match = to_match(asked, tokens=tokens)
     if match is None or index.keyword is None:
         return []

@@ -60,7 +60,8 @@ def test_semantic_list_is_exact(notes: SemanticIndex) -> None:
 
 def test_keyword_list_is_bm25(notes: SemanticIndex) -> None:
     rows = notes._connection.execute(
-        "select r.k0, -bm25(notes_fts) as b from notes_fts f join _semantic_rows_notes r on r.row_id = f.rowid "
+        "select r.k0, -bm25(notes_fts, 1.5, 1.0) as b "
+        "from notes_fts f join _semantic_rows_notes r on r.row_id = f.rowid "
         "where notes_fts match 'robot OR love' order by b desc, r.row_id limit 30"
     ).fetchall()
     hits = notes.search("robot love", mode="keyword", limit=30).hits
