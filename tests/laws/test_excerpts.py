@@ -285,8 +285,8 @@ def test_passages_are_quick() -> None:
             times.append(time.process_time() - started)
         return min(times)
 
-    # On one core: 2, 5, 6 and 15 ms.
-    assert fastest(passages) < 0.010
-    assert fastest([long]) < 0.020
-    assert fastest([accented]) < 0.030
-    assert fastest(["a " * 500_000]) < 0.2
+    # On one core: 2, 5, 6 and 15 ms. Ten times as much is a blow-up, not a busy machine.
+    assert fastest(passages) < 0.02
+    assert fastest([long]) < 0.05
+    assert fastest([accented]) < 0.06
+    assert fastest(["a " * 500_000]) < 0.3

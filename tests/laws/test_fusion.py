@@ -198,4 +198,4 @@ def test_two_thousand_candidates_are_quick() -> None:
         started = time.perf_counter()
         fuse(candidates, weights=EQUAL, moments=MOMENTS)
         best = min(best, time.perf_counter() - started)
-    assert best < 0.015  # 3.6 ms where this was written; the rest is for slow machines
+    assert best < 0.1  # 3.6 ms where this was written: a blow-up is what this is after
