@@ -279,13 +279,15 @@ def test_requests_a_minute(table: Any, moody: Any) -> None:
 def test_two_drains_share_the_work(table: Any, moody: Any, in_step: Any) -> None:
     fill(table, 3000)
     declared(table).close()
-    moody.mood = staticmethod(lambda texts: time.sleep(0.002))
+    moody.mood = staticmethod(lambda texts: time.sleep(0.01))
     moody.calls.clear()
     reports: list[Any] = []
+    both_ready = threading.Barrier(2)
 
     def work() -> None:
         with SemanticIndex(table.path, "t") as index:
             index._connection.execute("pragma synchronous = off")
+            both_ready.wait()
             reports.append(index.update())
 
     threads = [threading.Thread(target=work) for _ in range(2)]
