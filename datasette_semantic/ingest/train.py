@@ -8,12 +8,13 @@ the index's own vectors.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..config import TRAIN_AT, TRAIN_SAMPLE, WRITE_SECONDS
+from ..config import TRAIN_AT, TRAIN_SAMPLE, VEC_CHUNK_SIZE, WRITE_SECONDS
 from ..laws.clustering import cell_count, kmeans
 from ..laws.vectors import FloatMatrix
 from ..records import IndexRecord
@@ -28,8 +29,8 @@ _GROWTH = 4
 _QUERIES = 150
 """Vectors of the index that serve as queries when recall is measured."""
 _NEIGHBOURS = 10
-_LEAST_MOVED, _MOST_MOVED = 128, 1_024
-"""Vectors moved in one transaction."""
+_LEAST_MOVED, _FIRST_MOVED, _MOST_MOVED = 1, 4, 16
+"""Blocks of VEC_CHUNK_SIZE vectors moved in one transaction."""
 _GATHER = 4_096
 """Vectors whose cells are found at a time."""
 
@@ -62,38 +63,40 @@ def train(connection: Connection, index: IndexRecord, *, vectors: int, recall: f
 
 
 def _move_all(connection: Connection, index: IndexRecord) -> None:
-    """Move every vector that is not in a cell in force, in write transactions of about WRITE_SECONDS."""
-    size = _LEAST_MOVED
-    for ids, vectors in _gathered(cells.blocks(connection, index, cells.unplaced(connection, index))):
-        numbers = cells.assign(connection, index, vectors)
-        start = 0
-        while start < len(ids):
-            began = time.monotonic()
-            part = slice(start, start + size)
-            with transaction(connection):
-                cells.place(connection, index, ids[part].tolist(), numbers[part], vectors[part])
-            start += size
-            spent = time.monotonic() - began
-            size = max(_LEAST_MOVED, size // 2) if spent > WRITE_SECONDS else min(_MOST_MOVED, size * 2)
-            time.sleep(spent / 2)  # SQLite's writers do not queue, they try again: leave them a gap to find
+    """Move every vector that is not in a cell in force, in write transactions of about WRITE_SECONDS.
+
+    Blocks that somebody wrote to meanwhile are left for another round; the last of cell 0 may be so for as long as rows
+    come in, and stay: cell 0 is read by every query.
+    """
+    waiting = cells.unplaced(connection, index)
+    while waiting:
+        for blocks in _gathered(cells.blocks(connection, index, waiting)):
+            _move(connection, index, blocks)
+        left = cells.unplaced(connection, index)
+        if len(left) >= len(waiting):
+            return
+        waiting = left
 
 
-def _gathered(
-    blocks: Iterator[tuple[NDArray[np.int64], FloatMatrix]],
-) -> Iterator[tuple[NDArray[np.int64], FloatMatrix]]:
+def _move(connection: Connection, index: IndexRecord, blocks: Sequence[cells.Block]) -> None:
+    numbers = cells.assign(connection, index, np.concatenate([block.vectors for block in blocks]))
+    starts = np.cumsum([0, *(len(block.ids) for block in blocks)]).tolist()
+    start, size = 0, _FIRST_MOVED
+    while start < len(blocks):
+        began = time.monotonic()
+        end = min(len(blocks), start + size)
+        with transaction(connection):
+            cells.place(connection, index, blocks[start:end], numbers[starts[start] : starts[end]])
+        spent = time.monotonic() - began
+        start = end
+        size = max(_LEAST_MOVED, size // 2) if spent > WRITE_SECONDS else min(_MOST_MOVED, size * 2)
+        time.sleep(spent / 4)  # SQLite's writers do not queue, they try again: leave them a gap to find
+
+
+def _gathered(blocks: Iterator[cells.Block]) -> Iterator[list[cells.Block]]:
     """Join blocks until they are large enough for one product with the centroids to be worth its while."""
-    waiting: list[tuple[NDArray[np.int64], FloatMatrix]] = []
-    for block in blocks:
-        waiting.append(block)
-        if sum(len(ids) for ids, _ in waiting) >= _GATHER:
-            yield _joined(waiting)
-            waiting = []
-    if waiting:
-        yield _joined(waiting)
-
-
-def _joined(blocks: list[tuple[NDArray[np.int64], FloatMatrix]]) -> tuple[NDArray[np.int64], FloatMatrix]:
-    return np.concatenate([ids for ids, _ in blocks]), np.concatenate([vectors for _, vectors in blocks])
+    while waiting := list(islice(blocks, _GATHER // VEC_CHUNK_SIZE)):
+        yield waiting
 
 
 def _choose_probes(connection: Connection, index: IndexRecord, wanted: float) -> tuple[int, float]:
@@ -123,10 +126,10 @@ def _true_neighbours(connection: Connection, index: IndexRecord, queries: FloatM
     depth = _NEIGHBOURS + 1
     best = np.full((len(queries), depth), -np.inf, dtype=np.float32)
     best_ids = np.zeros((len(queries), depth), dtype=np.int64)
-    for ids, vectors in cells.blocks(connection, index):
-        similarity = queries @ vectors.T
+    for block in cells.blocks(connection, index):
+        similarity = queries @ block.vectors.T
         values = np.concatenate([best, similarity], axis=1)
-        numbers = np.concatenate([best_ids, np.broadcast_to(ids, similarity.shape)], axis=1)
+        numbers = np.concatenate([best_ids, np.broadcast_to(block.ids, similarity.shape)], axis=1)
         keep = np.argpartition(-values, depth - 1, axis=1)[:, :depth]
         best = np.take_along_axis(values, keep, axis=1)
         best_ids = np.take_along_axis(numbers, keep, axis=1)

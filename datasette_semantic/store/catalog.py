@@ -22,6 +22,7 @@ __all__ = [
     "remove",
     "save_settings",
     "set_state",
+    "settings",
 ]
 
 CREATE_CATALOG = f"""create table if not exists {CATALOG_TABLE} (
@@ -107,6 +108,12 @@ def insert(connection: Connection, record: IndexRecord) -> int:
 def set_state(connection: Connection, record: IndexRecord, state: str) -> None:
     """Note that an index is `building` or `ready`."""
     connection.execute(f"update {CATALOG_TABLE} set state = ? where id = ?", (state, record.id))
+
+
+def settings(connection: Connection, record: IndexRecord) -> Mapping[str, Any]:
+    """Return an index's settings as they are now; empty where it is gone."""
+    row = connection.execute(f"select settings from {CATALOG_TABLE} where id = ?", (record.id,)).fetchone()
+    return {} if row is None else dict(json.loads(row[0]))
 
 
 def save_settings(connection: Connection, record: IndexRecord, settings: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -25,6 +25,7 @@ from .connection import Connection
 from .source import json_list
 
 __all__ = [
+    "Block",
     "Cells",
     "assign",
     "blocks",
@@ -53,6 +54,18 @@ class Cells:
     """The recall@10 measured with so many probes."""
     trained_at: int
     """Vectors in the index when it was trained."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One of vec0's chunks as it was when it was read."""
+
+    chunk_id: int
+    state: tuple[bytes, bytes]
+    """vec0's own note of which places are taken, and by which ids."""
+    ids: NDArray[np.int64]
+    vectors: FloatMatrix
+    """Shape (ids, dimensions)."""
 
 
 def cells_of(index: IndexRecord) -> Cells | None:
@@ -101,15 +114,22 @@ def _save(connection: Connection, index: IndexRecord, cells: Cells) -> IndexReco
 
 
 def retire(connection: Connection, index: IndexRecord) -> None:
-    """Remove the centroids of earlier trainings, whose cells are empty by now."""
+    """Remove the centroids of earlier trainings whose cells are empty by now."""
     cells = cells_of(index)
     if cells is not None:
-        connection.execute(f"delete from {quote(cells_table(index))} where cell < ?", (cells.first,))
+        connection.execute(
+            f"delete from {quote(cells_table(index))} where cell < ? and cell not in "
+            f"(select partition00 from {quote(index.vec_table + '_chunks')})",
+            (cells.first,),
+        )
 
 
 def assign(connection: Connection, index: IndexRecord, vectors: FloatMatrix) -> list[int]:
-    """Return the cell for each vector; 0 throughout where the index is not trained."""
-    cells = cells_of(index)
+    """Return the cell for each vector; 0 throughout where the index is not trained.
+
+    The catalog is asked, not the record: another process may have trained the index since the record was read.
+    """
+    cells = cells_of(replace(index, settings=catalog.settings(connection, index)))
     if cells is None:
         return [0] * len(vectors)
     numbers, centroids = _centroids(_Reader(connection, index, cells))
@@ -175,10 +195,8 @@ def unplaced(connection: Connection, index: IndexRecord) -> list[int]:
     return [row[0] for row in rows.fetchall()]
 
 
-def blocks(
-    connection: Connection, index: IndexRecord, chunk_ids: Sequence[int] | None = None
-) -> Iterator[tuple[NDArray[np.int64], FloatMatrix]]:
-    """Yield ids and vectors chunk by chunk, of all or of some of vec0's chunks, in flat memory.
+def blocks(connection: Connection, index: IndexRecord, chunk_ids: Sequence[int] | None = None) -> Iterator[Block]:
+    """Yield vec0's chunks with their ids and vectors, of all or of some of them, in flat memory.
 
     Read from vec0's shadow tables, where a chunk's vectors lie one behind another; a bit per place says which count.
     """
@@ -198,25 +216,46 @@ def blocks(
         present = np.unpackbits(np.frombuffer(validity, dtype=np.uint8), bitorder="little").astype(bool)
         numbers = np.frombuffer(rowids, dtype="<i8")[: len(present)]
         matrix = from_blob(vectors, dimensions=index.dimensions)[: len(present)]
-        yield numbers[present], matrix[present]
+        yield Block(chunk_id, (validity, rowids), numbers[present], matrix[present])
 
 
-def place(
-    connection: Connection, index: IndexRecord, ids: Sequence[int], numbers: Sequence[int], vectors: FloatMatrix
-) -> None:
-    """Move vectors to the cells `numbers`. Run it inside a transaction: vec0 cannot update a partition key.
+def place(connection: Connection, index: IndexRecord, moved: Sequence[Block], numbers: Sequence[int]) -> None:
+    """Move the vectors of blocks to cells; `numbers` has a cell for each vector, in order. Run it inside a transaction.
 
-    Vectors that were deleted meanwhile are passed over.
+    vec0 cannot update a partition key, and its own delete writes to three places for each vector. So the blocks go as
+    wholes, from the shadow tables, and their vectors are put in by vec0 itself, cell by cell. A block that was written
+    to since it was read stays where it is.
     """
-    table = quote(index.vec_table)
-    rowids = quote(index.vec_table + "_rowids")
-    rows = connection.execute(
-        f"select rowid from {rowids} where rowid in (select value from json_each(?))", (json_list(list(ids)),)
-    )
-    there = {row[0] for row in rows.fetchall()}
-    kept = [(id_, number, vector) for id_, number, vector in zip(ids, numbers, vectors, strict=True) if id_ in there]
-    connection.executemany(f"delete from {table} where id = ?", [(id_,) for id_, _, _ in kept])
+    same = _unchanged(connection, index, moved)
+    starts = np.cumsum([0, *(len(block.ids) for block in moved)]).tolist()
+    leaving = [
+        (number, int(id_), vector)
+        for block, start in zip(moved, starts, strict=False)
+        if block.chunk_id in same
+        for number, id_, vector in zip(numbers[start : start + len(block.ids)], block.ids, block.vectors, strict=True)
+    ]
+    leaving.sort(key=lambda each: each[0])
+    for suffix, key, gone in (
+        ("_rowids", "rowid", [id_ for _, id_, _ in leaving]),
+        ("_vector_chunks00", "rowid", sorted(same)),
+        ("_chunks", "chunk_id", sorted(same)),
+    ):
+        connection.execute(
+            f"delete from {quote(index.vec_table + suffix)} where {key} in (select value from json_each(?))",
+            (json_list(gone),),
+        )
     connection.executemany(
-        f"insert into {table} (id, cell, embedding) values (?, ?, ?)",
-        [(id_, number, to_blob(vector)) for id_, number, vector in kept],
+        f"insert into {quote(index.vec_table)} (id, cell, embedding) values (?, ?, ?)",
+        [(id_, number, to_blob(vector)) for number, id_, vector in leaving],
     )
+
+
+def _unchanged(connection: Connection, index: IndexRecord, moved: Sequence[Block]) -> set[int]:
+    """Return the chunk ids of the blocks that hold what they held when they were read."""
+    read = {block.chunk_id: block.state for block in moved}
+    rows = connection.execute(
+        f"select chunk_id, validity, rowids from {quote(index.vec_table + '_chunks')} "
+        "where chunk_id in (select value from json_each(?))",
+        (json_list(list(read)),),
+    ).fetchall()
+    return {row[0] for row in rows if (row[1], row[2]) == read[row[0]]}
