@@ -11,6 +11,7 @@ for hit in index.search("a robot that falls in love", where={"year__gte": 1990})
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeAlias, get_args
 
@@ -44,7 +45,7 @@ from .records import (
 )
 from .search import engine
 from .search.filters import parse_filters
-from .search.request import check_limit, check_mode, check_offset
+from .search.request import JUDGED_WEIGHTS, check_limit, check_mode, check_offset
 from .store import catalog, chunks, companions, queue
 from .store.connection import Connection, connect, prepare, transaction, translated
 from .store.source import check_filter, describe, parse_key
@@ -331,6 +332,19 @@ class SemanticIndex:
         row_filter = RowFilter(where, dict(params or {}), where)
         check_filter(self._connection, self.source, row_filter)
         return (row_filter,)
+
+    def keep_weights(self, weights: ListWeights | None) -> None:
+        """Search with these weights from now on, whatever the index finds for itself; None returns to its own.
+
+        `sqlite-utils evaluate-search --tune` finds them by judgments. Raises NoSuchIndex, DatabaseProblem.
+        """
+        with translated(), transaction(self._connection):
+            current = catalog.find(self._connection, self.source.table)
+            settings = {name: value for name, value in current.settings.items() if name != JUDGED_WEIGHTS}
+            if weights is not None:
+                settings[JUDGED_WEIGHTS] = asdict(weights)
+            catalog.save_settings(self._connection, current, settings)
+        self.record = catalog.find(self._connection, self.source.table)
 
     def status(self) -> IndexStatus:
         """Return what `embeddings` lists."""

@@ -101,15 +101,13 @@ class _Functions:
     def _search(self, table: str, query: str, k: int | None, options: Mapping[str, Any]) -> list[dict[str, Any]]:
         from . import api
         from .laws.fts_query import parse
-        from .records import ListWeights
         from .search.filters import parse_filters
-        from .search.request import check_weights
+        from .search.request import check_weights, weights_of
 
         index = api.SemanticIndex(self._open(), table)
         weights = options.get("weights")
         fusion = options.get("fusion")
-        stored = index.record.settings.get("weights")
-        chosen = check_weights(weights, fusion=fusion, default=ListWeights(**stored) if stored else ListWeights())
+        chosen = check_weights(weights, fusion=fusion, default=weights_of(index.record))
         mode = options.get("mode", "hybrid")
         if mode == "hybrid" and parse(query).text.strip() and not self._allowed(index.record.model):
             mode = "keyword"

@@ -29,11 +29,12 @@ def register_commands(cli: click.Group) -> None:
     from .drop_embeddings import drop_embeddings
     from .embed import embed
     from .embeddings import embeddings
+    from .evaluate_search import evaluate_search
     from .hybrid_search import hybrid_search
     from .semantic_demo import semantic_demo
     from .similar import similar
 
-    for command in (embed, hybrid_search, similar, embeddings, drop_embeddings, semantic_demo):
+    for command in (embed, hybrid_search, similar, embeddings, drop_embeddings, evaluate_search, semantic_demo):
         cli.add_command(command)
 
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..records import MODES, ListWeights, Mode
+from ..records import MODES, Mode
 from . import arguments
 from .face import RecordsCommand, note
 
 if TYPE_CHECKING:
     from ..api import SemanticIndex
-    from ..records import SearchResults
+    from ..records import ListWeights, SearchResults
 
 __all__ = ["hybrid_search", "records_of"]
 
@@ -75,12 +75,11 @@ def hybrid_search(
 
 
 def _weights(index: SemanticIndex, weights: tuple[float, float] | None, fusion: str | None) -> ListWeights | None:
-    from ..search.request import check_weights
+    from ..search.request import check_weights, weights_of
 
     if not weights and not fusion:
         return None
-    stored = index.record.settings.get("weights")
-    return check_weights(weights, fusion=fusion, default=ListWeights(**stored) if stored else ListWeights())
+    return check_weights(weights, fusion=fusion, default=weights_of(index.record))
 
 
 def records_of(results: SearchResults) -> list[dict[str, Any]]:

@@ -21,9 +21,21 @@ from typing import TYPE_CHECKING, Any, Final
 from ..errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-__all__ = ["Qrels", "Queries", "read_qrels", "read_queries"]
+__all__ = [
+    "DOC_ID",
+    "JUDGED_QUERY",
+    "QUERY_ID",
+    "QUERY_TEXT",
+    "RELEVANCE",
+    "Qrels",
+    "Queries",
+    "each_once",
+    "grade_of",
+    "read_qrels",
+    "read_queries",
+]
 
 Queries = dict[str, str]
 """query_id to text, in the order of the file."""
@@ -32,11 +44,11 @@ Qrels = dict[str, dict[str, int]]
 """query_id to doc_id to relevance; 0 is "not relevant", no entry is "not judged"."""
 
 _GZIP: Final = b"\x1f\x8b"
-_QUERY_ID: Final = ("query_id", "id", "_id", "qid", "query-id")
-_QUERY_TEXT: Final = ("text", "query", "title")
-_JUDGED_QUERY: Final = ("query_id", "qid", "query-id")
-_DOC_ID: Final = ("doc_id", "docid", "docno", "corpus-id", "id")
-_RELEVANCE: Final = ("relevance", "grade", "score", "rel", "label")
+QUERY_ID: Final = ("query_id", "id", "_id", "qid", "query-id")
+QUERY_TEXT: Final = ("text", "query", "title")
+JUDGED_QUERY: Final = ("query_id", "qid", "query-id")
+DOC_ID: Final = ("doc_id", "docid", "docno", "corpus-id", "key", "id")
+RELEVANCE: Final = ("relevance", "grade", "score", "rel", "label")
 _TOPIC: Final = re.compile(
     r"<num>\s*(?:Number:)?\s*(\S+?)\s*(?:</num>)?\s*<title>\s*(?:Topic:)?\s*([^<]+)", re.IGNORECASE
 )
@@ -49,18 +61,24 @@ def read_queries(path: str | Path) -> Queries:
         pairs = [(number, " ".join(title.split())) for number, title in _TOPIC.findall(text)]
     elif text.lstrip().startswith("{"):
         pairs = [
-            (str(_field(record, _QUERY_ID, path, line)), str(_field(record, _QUERY_TEXT, path, line)))
+            (str(_field(record, QUERY_ID, path, line)), str(_field(record, QUERY_TEXT, path, line)))
             for line, record in _records(text, path)
         ]
     else:
         pairs = [_two_fields(line, words, path) for line, words in _lines(text, "\t")]
+    queries = each_once(pairs, path)
+    if not queries:
+        raise InputError(f"{path}: no queries in it; give JSONL, TSV or TREC topics")
+    return queries
+
+
+def each_once(pairs: Iterable[tuple[str, str]], place: str | Path) -> Queries:
+    """Return (query_id, text) pairs as queries. Raises InputError that names the place where one is there twice."""
     queries: Queries = {}
     for query_id, query in pairs:
         if query_id in queries:
-            raise InputError(f"{path}: the query {query_id!r} is there twice")
+            raise InputError(f"{place}: the query {query_id!r} is there twice")
         queries[query_id] = query
-    if not queries:
-        raise InputError(f"{path}: no queries in it; give JSONL, TSV or TREC topics")
     return queries
 
 
@@ -78,8 +96,8 @@ def read_qrels(path: str | Path) -> Qrels:
 def _judgments(text: str, path: str | Path) -> Iterator[tuple[str, str, int]]:
     if text.lstrip().startswith("{"):
         for line, record in _records(text, path):
-            query_id, doc_id = _field(record, _JUDGED_QUERY, path, line), _field(record, _DOC_ID, path, line)
-            yield str(query_id), str(doc_id), _grade(_field(record, _RELEVANCE, path, line), path, line)
+            query_id, doc_id = _field(record, JUDGED_QUERY, path, line), _field(record, DOC_ID, path, line)
+            yield str(query_id), _name(doc_id), grade_of(_field(record, RELEVANCE, path, line), path, line)
         return
     for line, words in _lines(text, "\t" if "\t" in text.partition("\n")[0] else None):
         if len(words) == 4:  # TREC: the second field is not used
@@ -90,7 +108,12 @@ def _judgments(text: str, path: str | Path) -> Iterator[tuple[str, str, int]]:
                 continue  # headings
         else:
             raise InputError(f"{path}, line {line}: {len(words)} fields where a judgment has 3 (TSV) or 4 (TREC)")
-        yield query_id, doc_id, _grade(grade, path, line)
+        yield query_id, doc_id, grade_of(grade, path, line)
+
+
+def _name(doc_id: Any) -> str:
+    """A compound key may be written as the array that it is."""
+    return json.dumps(doc_id) if isinstance(doc_id, list) else str(doc_id)
 
 
 def _read(path: str | Path) -> str:
@@ -133,7 +156,8 @@ def _two_fields(line: int, fields: list[str], path: str | Path) -> tuple[str, st
     return fields[0], fields[1]
 
 
-def _grade(value: Any, path: str | Path, line: int) -> int:
+def grade_of(value: Any, path: str | Path, line: int) -> int:
+    """Return a relevance as a whole number. Raises InputError that names the place."""
     if not _is_number(value):
         raise InputError(f"{path}, line {line}: {value!r} is no grade of relevance: give a whole number")
     return int(float(value))

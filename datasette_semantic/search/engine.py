@@ -24,6 +24,7 @@ from ..store.connection import Connection
 from ..store.source import describe
 from . import lanes, lists
 from .present import present
+from .request import weights_of
 
 __all__ = ["row_vector", "search"]
 
@@ -208,11 +209,8 @@ def _within(
 
 
 def _weights(index: IndexRecord, request: SearchRequest) -> ListWeights:
-    """The request's weights, else those measured for the index, else the default."""
-    if request.weights is not None:
-        return request.weights
-    stored = index.settings.get("weights")
-    return ListWeights(**stored) if stored else ListWeights()
+    """The request's weights, else the index's own."""
+    return weights_of(index) if request.weights is None else request.weights
 
 
 def _moments(connection: Connection, index: IndexRecord, vector: FloatVector | None) -> Moments | None:

@@ -8,9 +8,18 @@ from typing import Any, get_args
 
 from ..config import MAX_LIMIT
 from ..errors import BadOption
-from ..records import MODES, FusionMethod, ListWeights, Mode
+from ..records import MODES, FusionMethod, IndexRecord, ListWeights, Mode
 
-__all__ = ["check_limit", "check_mode", "check_offset", "check_weights"]
+__all__ = ["JUDGED_WEIGHTS", "check_limit", "check_mode", "check_offset", "check_weights", "weights_of"]
+
+JUDGED_WEIGHTS = "judged_weights"
+"""The setting of an index that holds weights found by judgments."""
+
+
+def weights_of(index: IndexRecord) -> ListWeights:
+    """Return the weights of an index: those found by judgments, else by measuring it on itself, else the default."""
+    stored = index.settings.get(JUDGED_WEIGHTS) or index.settings.get("weights")
+    return ListWeights(**stored) if stored else ListWeights()
 
 
 def check_mode(mode: Any) -> Mode:
