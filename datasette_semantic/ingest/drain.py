@@ -24,16 +24,18 @@ from ..store import chunks as chunk_store
 from ..store import keyword_index, queue
 from ..store.chunks import ChunkLine, RowLine
 from ..store.connection import Connection, transaction
+from .courtesy import Courtesy
 from .crew import Answer, Crew, Request, concerns_all
 from .cutting import cut
 from .hashing import text_hash
 
 __all__ = ["drain"]
 
-_WRITE_SECONDS = 0.04
-"""What one write transaction should take: other writers wait no longer."""
 _SMALLEST, _LARGEST = 16, 2_048
 _ORPHAN_BATCH = 1_000
+_ROUNDS = 8
+"""How often a drain comes back to a queue that it has emptied: a table that is written to all the time is never
+done."""
 _HARMLESS = "word"
 """A text that every model takes: where it is refused too, it is the model that fails, not a text."""
 
@@ -123,6 +125,7 @@ class _Run:
         self.worker = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self.tally = _Tally()
         self.size = WRITE_BATCH
+        self.courtesy = Courtesy(connection)
         self.total = queue.pending(connection, index)[0]
         self.count = embedder.token_counter()
         own = index.keyword.columns if index.keyword and index.keyword.owned else ()
@@ -136,6 +139,7 @@ class _Run:
         """What is known for the rows in hand; None where the model sees no meaning."""
         self.errors: dict[bytes, str] = {}
         self.proved = False
+        self.rounds = 0
         self.claimed_at = time.monotonic()
 
     def work(self) -> None:
@@ -153,15 +157,17 @@ class _Run:
     # --- taking up rows ---
 
     def _take_up(self) -> bool:
-        """Claim rows until there is work for every thread, or enough to write; False when the queue is empty."""
+        """Claim rows until there is work for every thread, or enough to write; False when the queue is empty, or has
+        been emptied often enough."""
         ahead = 2 * self.crew.size * self.embedder.batch_size
-        while len(self.wanted_by) < ahead and len(self.ready) < self.size:
+        while self.rounds < _ROUNDS and len(self.wanted_by) < ahead and len(self.ready) < self.size:
             with transaction(self.connection):
                 claims = queue.claim(self.connection, self.index, worker=self.worker, limit=self.size)
             if not claims:
                 return False
+            self.rounds += len(claims) < self.size
             self._read(claims)
-        return True
+        return self.rounds < _ROUNDS
 
     def _read(self, claims: Sequence[queue.Claim]) -> None:
         """Read and cut the claimed rows. One that is not there, or not picked any more, is ready without a hash."""
@@ -278,6 +284,7 @@ class _Run:
             with transaction(self.connection):
                 self._write_batch(batch)
             self._steer(time.monotonic() - began)
+            self.courtesy.pause()
             self.tally.rows += len(batch)
             if self.progress is not None:
                 self.progress(Progress(done=self.tally.rows, total=max(self.total, self.tally.rows)))
@@ -297,10 +304,10 @@ class _Run:
         return batch
 
     def _steer(self, seconds: float) -> None:
-        """Keep a write at about _WRITE_SECONDS."""
-        if seconds > 1.5 * _WRITE_SECONDS:
+        """Keep a write as short as courtesy asks."""
+        if seconds > 1.5 * self.courtesy.seconds:
             self.size = max(_SMALLEST, self.size // 2)
-        elif seconds < _WRITE_SECONDS / 2:
+        elif seconds < self.courtesy.seconds / 2:
             self.size = min(_LARGEST, self.size * 2)
 
     def _write_batch(self, batch: Sequence[_Row]) -> None:

@@ -14,12 +14,13 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from ..config import TRAIN_AT, TRAIN_SAMPLE, VEC_CHUNK_SIZE, WRITE_SECONDS
+from ..config import TRAIN_AT, TRAIN_SAMPLE, VEC_CHUNK_SIZE
 from ..laws.clustering import cell_count, kmeans
 from ..laws.vectors import FloatMatrix
 from ..records import IndexRecord
 from ..store import cells, samples
 from ..store.connection import Connection, transaction
+from .courtesy import Courtesy
 
 __all__ = ["DEFAULT_RECALL", "needs_training", "train"]
 
@@ -63,22 +64,23 @@ def train(connection: Connection, index: IndexRecord, *, vectors: int, recall: f
 
 
 def _move_all(connection: Connection, index: IndexRecord) -> None:
-    """Move every vector that is not in a cell in force, in write transactions of about WRITE_SECONDS.
+    """Move every vector that is not in a cell in force, in short write transactions.
 
     Blocks that somebody wrote to meanwhile are left for another round; the last of cell 0 may be so for as long as rows
     come in, and stay: cell 0 is read by every query.
     """
+    courtesy = Courtesy(connection)
     waiting = cells.unplaced(connection, index)
     while waiting:
         for blocks in _gathered(cells.blocks(connection, index, waiting)):
-            _move(connection, index, blocks)
+            _move(connection, index, blocks, courtesy)
         left = cells.unplaced(connection, index)
         if len(left) >= len(waiting):
             return
         waiting = left
 
 
-def _move(connection: Connection, index: IndexRecord, blocks: Sequence[cells.Block]) -> None:
+def _move(connection: Connection, index: IndexRecord, blocks: Sequence[cells.Block], courtesy: Courtesy) -> None:
     numbers = cells.assign(connection, index, np.concatenate([block.vectors for block in blocks]))
     starts = np.cumsum([0, *(len(block.ids) for block in blocks)]).tolist()
     start, size = 0, _FIRST_MOVED
@@ -89,8 +91,8 @@ def _move(connection: Connection, index: IndexRecord, blocks: Sequence[cells.Blo
             cells.place(connection, index, blocks[start:end], numbers[starts[start] : starts[end]])
         spent = time.monotonic() - began
         start = end
-        size = max(_LEAST_MOVED, size // 2) if spent > WRITE_SECONDS else min(_MOST_MOVED, size * 2)
-        time.sleep(spent / 4)  # SQLite's writers do not queue, they try again: leave them a gap to find
+        size = max(_LEAST_MOVED, size // 2) if spent > courtesy.seconds else min(_MOST_MOVED, size * 2)
+        courtesy.pause()
 
 
 def _gathered(blocks: Iterator[cells.Block]) -> Iterator[list[cells.Block]]:
