@@ -283,6 +283,8 @@ class SearchResults:
     weak: int = 0
     """How many weaker semantic matches were left out by the floor."""
     warnings: tuple[str, ...] = ()
+    did_you_mean: str | None = None
+    """The query with words that no row holds put right; None where all are known, or nothing is near."""
     timings: Mapping[str, float] = field(default_factory=dict)
     """Seconds per stage."""
 

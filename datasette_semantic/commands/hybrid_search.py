@@ -86,4 +86,6 @@ def records_of(results: SearchResults) -> list[dict[str, Any]]:
     """Return the hits as flat records; warnings go to the person."""
     for warning in results.warnings:
         note(f"Warning: {warning}")
+    if results.did_you_mean is not None:
+        note(f"Did you mean: {results.did_you_mean}")
     return [hit.as_dict(results.key_columns) for hit in results]

@@ -56,7 +56,8 @@ def envelope(
         "next": None if place is None else place.token(),
         "next_url": next_url,
         "facet_results": _facet_results(facets),
-        "query": _query(target, query, filters),
+        "query": _query(target, query, filters)
+        | {"did_you_mean": None if answer is None else answer.results.did_you_mean},
         "warnings": [] if answer is None else list(answer.notices),
     }
     return body | _extras(query, answer, facets, columns)

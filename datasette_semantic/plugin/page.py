@@ -138,6 +138,8 @@ class SearchPage:
     """False before anything has been asked."""
     like: Link | None
     """The row that "more like this" started from."""
+    did_you_mean: Link | None
+    """The same search with mistyped words put right."""
     cards: tuple[Card, ...]
     total: int
     truncated: bool

@@ -112,7 +112,7 @@ async def answer(
         return ranked_page(conn, target.index, asked, vector, query.place)
 
     results, offset = await in_database(datasette, target.database, run)
-    told = (*notices, *(each for each in results.warnings if not notices))
+    told = (*notices, *results.warnings)
     if target.index.state != "ready":
         told += ("This index is still being built, so rows are missing here. Finish it with: sqlite-utils embed.",)
     return Answer(results, tuple(dict.fromkeys(told)), offset, time.perf_counter() - started)

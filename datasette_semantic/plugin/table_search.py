@@ -238,6 +238,7 @@ async def _page(
         live=target.index.model == DEFAULT_MODEL,
         searching=found is not None,
         like=await _like(datasette, asked, table_url),
+        did_you_mean=_did_you_mean(query, found),
         cards=cards,
         total=matching if found is None else found.results.total,
         truncated=found is not None and found.results.truncated,
@@ -330,6 +331,11 @@ async def _like(datasette: Any, asked: Asked, table_url: str) -> page.Link | Non
 
     key, name = await in_database(datasette, asked.target.database, run)
     return page.Link(name or key_path(key), f"{table_url}/{key_path(key)}")
+
+
+def _did_you_mean(query: QueryString, found: Answer | None) -> page.Link | None:
+    meant = None if found is None else found.results.did_you_mean
+    return None if meant is None else page.Link(meant, query.link(replace={"q": meant}))
 
 
 async def _examples(datasette: Any, asked: Asked) -> tuple[page.Link, ...]:

@@ -22,7 +22,7 @@ from ..store import chunks as chunk_store
 from ..store import samples, vector_index
 from ..store.connection import Connection
 from ..store.source import describe
-from . import lanes, lists
+from . import forgiving, lanes, lists
 from .present import present
 from .request import weights_of
 
@@ -71,9 +71,12 @@ def search(
     by_words = request.mode != "semantic" and request.like is None
     by_meaning = vector is not None and (request.mode != "keyword" or request.like is not None)
     with clock("keyword"):
-        words = (
-            lists.keyword_list(connection, source, index, query, allowed=allowed, depth=LIST_DEPTH) if by_words else []
+        found = (
+            forgiving.keyword_list(connection, source, index, request.query, query, allowed=allowed, depth=LIST_DEPTH)
+            if by_words
+            else forgiving.Found([], query)
         )
+        words, query = found.rows, found.query
     with clock("semantic"):
         near = (
             lists.semantic_list(connection, index, vector, allowed=allowed, depth=LIST_DEPTH, exact=request.exact)
@@ -98,7 +101,8 @@ def search(
         # Where weak rows were left out, the semantic list reached down to them and so was not cut.
         truncated=len(words) >= LIST_DEPTH or (len(near) >= LIST_DEPTH and not weak),
         weak=weak,
-        warnings=tuple(warnings),
+        warnings=(*warnings, *found.notes),
+        did_you_mean=found.did_you_mean,
         timings=clock.seconds,
     )
 

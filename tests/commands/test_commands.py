@@ -217,3 +217,10 @@ def test_embeddings_lists_rows_that_failed(run, articles: Path, register_model) 
     (record,) = json.loads(run("embeddings", articles, "--failed").stdout)
     assert (record["table"], record["key"]) == ("articles", [5])
     assert "zero" in record["error"]
+
+
+def test_mistyped_words_are_told_beside_the_records(run, embedded: Path) -> None:
+    result = run("hybrid-search", embedded, "articles", "lihgthouses", "--mode", "keyword")
+    assert [record["id"] for record in json.loads(result.stdout)] == [6]
+    assert "Warning: No row holds these words: the words looked for are lighthouses" in result.stderr
+    assert "Did you mean: lighthouses" in result.stderr

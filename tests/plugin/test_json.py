@@ -289,3 +289,15 @@ async def test_infinity_and_bytes_are_valid_json(make: Make, tmp_path: Any) -> N
     assert "/odd/odd/a~2Fb~2Cc~2Ed" in page.text
     like = await get_json(datasette, f"/odd/odd/-/hybrid-search.json?like={quote_plus('a~2Fb~2Cc~2Ed')}")
     assert [row["name"] for row in like["rows"]] == ["plain"]
+
+
+@pytest.mark.asyncio
+async def test_mistyped_words(site: Any) -> None:
+    offered = await get_json(site, f"{SEARCH}.json?q=tulpi+garden&mode=keyword")
+    assert (offered["query"]["did_you_mean"], offered["warnings"]) == ("tulip garden", [])
+    used = await get_json(site, f"{SEARCH}.json?q=tulpi&mode=keyword")
+    assert used["query"]["did_you_mean"] == "tulip"
+    assert used["warnings"] == ["No row holds these words: the words looked for are tulip"]
+    assert used["rows"] == (await get_json(site, f"{SEARCH}.json?q=tulip&mode=keyword"))["rows"]
+    page = (await get(site, f"{SEARCH}?q=tulpi+garden&mode=keyword")).text
+    assert 'Did you mean <a href="/articles/articles/-/hybrid-search?mode=keyword&amp;q=tulip+garden">' in page

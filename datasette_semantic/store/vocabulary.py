@@ -1,0 +1,58 @@
+"""The words that a keyword index holds, read through FTS5's own view of them.
+
+The views are temporary tables of the connection, gone with it: they work on a file that is only read.
+Source: https://sqlite.org/fts5.html#the_fts5vocab_virtual_table_module
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+from ..laws.quoting import quote, quote_string
+from ..records import IndexRecord, KeywordSpec, Source
+from . import names
+from .connection import Connection
+
+__all__ = ["rows_with_term", "terms_beginning"]
+
+_LAST = "\U0010ffff"
+
+
+def terms_beginning(
+    connection: Connection, index: IndexRecord, prefixes: Iterable[str], *, limit: int
+) -> Iterator[tuple[str, int]]:
+    """Yield up to `limit` terms that begin so, each with the number of rows that hold it."""
+    if index.keyword is None:
+        return
+    view = _view(connection, index.keyword, "row")
+    left = limit
+    for prefix in prefixes:
+        found = connection.execute(
+            f"select term, doc from {view} where term >= ? and term < ? limit ?", (prefix, prefix + _LAST, left)
+        ).fetchall()
+        yield from ((row[0], row[1]) for row in found)
+        left -= len(found)
+        if left <= 0:
+            return
+
+
+def rows_with_term(connection: Connection, source: Source, index: IndexRecord, term: str, *, limit: int) -> list[int]:
+    """Return the row_ids of up to `limit` rows that hold a term, which is taken as it stands in the index.
+
+    (MATCH would stem it once more.) Empty where the rowids of FTS5 are not our row_ids: in a user's own FTS5 table over
+    rows without an integer key.
+    """
+    spec = index.keyword
+    if spec is None or not (spec.owned or names.direct_key(source) is not None):
+        return []
+    view = _view(connection, spec, "instance")
+    found = connection.execute(f"select doc from {view} where term = ? limit ?", (term, limit)).fetchall()
+    return list(dict.fromkeys(row[0] for row in found))
+
+
+def _view(connection: Connection, spec: KeywordSpec, kind: Literal["row", "instance"]) -> str:
+    view = f"temp.{quote(f'semantic_{kind}_{spec.fts_table}')}"
+    fts = quote_string(spec.fts_table)
+    connection.execute(f"create virtual table if not exists {view} using fts5vocab(main, {fts}, {kind})")
+    return view
