@@ -67,6 +67,9 @@ LEASE_SECONDS: Final = 120
 MAX_QUERY_CHARS: Final = 4_000
 """A longer query is cut here: far beyond what a person types, short enough to bound every parser."""
 
+MAPPED_BYTES: Final = 0x7FFF0000
+"""How much of a file is mapped into memory: the most that SQLite is built for. Pages are read when they are wanted."""
+
 CATALOG_TABLE: Final = "_semantic_indexes"
 QUEUE_TABLE: Final = "_semantic_queue"
 ORPHAN_TABLE: Final = "_semantic_orphans"
