@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,7 +25,7 @@ from typing import Final, Literal
 from datasette_semantic.laws.chunking import splits_character
 from datasette_semantic.records import Passage, Span
 
-__all__ = ["Mark", "best_passage", "light_stem", "segments"]
+__all__ = ["Mark", "best_passage", "light_stem", "segments", "telling_span"]
 
 Mark = Literal["", "near", "word"]
 """How a piece of a passage is shown: plainly, lightly marked (near in meaning), strongly marked (a word asked for)."""
@@ -36,6 +37,9 @@ MAX_WORDS: Final = 32
 
 MAX_HITS: Final = 1_000
 """Places looked at per word: bounds the time over a long text that repeats one word."""
+
+_CLEARLY_MORE: Final = 1.3
+"""How much more the words in a chunk must weigh than those in the nearest one, to be shown in its place."""
 
 _ELLIPSIS: Final = "…"
 
@@ -61,6 +65,26 @@ def best_passage(
     hits = _hits(_fold(view.flat[low:high]), words, stem or light_stem, low)
     focus = _densest(hits, length - 2 * len(_ELLIPSIS)) or view.near or Span(0, 0)
     return _cut_out(view, _window(view.flat, focus, low, high, length), hits)
+
+
+def telling_span(
+    text: str, words: Sequence[str], spans: Sequence[Span], *, nearest: Span, stem: Stem | None = None
+) -> Span:
+    """Return the one of `spans`, a row's chunks in order, that shows best why the row was found: `nearest`, the nearest
+    in meaning, unless another holds clearly more of the words."""
+    stem = stem or light_stem
+    wanted = len(_needles(tuple(words[:MAX_WORDS]), stem))
+    if len({hit.needle for hit in _hits(_fold(text[nearest.start : nearest.end]), words, stem, 0)}) == wanted:
+        return nearest
+    hits = _hits(_fold(text), words, stem, 0)
+    starts = [hit.start for hit in hits]
+
+    def weight(span: Span) -> int:
+        inside = hits[bisect_left(starts, span.start) : bisect_left(starts, span.end)]
+        return sum({hit.needle: hit.weight for hit in inside}.values())
+
+    best = max(spans, key=weight, default=nearest)
+    return best if weight(best) > _CLEARLY_MORE * weight(nearest) else nearest
 
 
 def segments(passage: Passage) -> tuple[tuple[str, Mark], ...]:

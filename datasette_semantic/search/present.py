@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from ..laws.analysis import tokens
-from ..laws.excerpts import best_passage
+from ..laws.excerpts import best_passage, telling_span
 from ..laws.fts_query import ParsedQuery, words
 from ..laws.fusion import Fused
 from ..laws.text import row_text
@@ -35,6 +35,7 @@ def present(
     )
     spans = chunk_store.spans(connection, index, [chunk_ids[row_id] for row_id in row_ids if row_id in chunk_ids])
     marked = words(query)
+    others = _chunks(connection, index, page) if request.mode == "hybrid" else {}
     hits = []
     for rank, fused in enumerate(page, request.offset + 1):
         candidate = fused.candidate
@@ -48,7 +49,7 @@ def present(
                 keyword_rank=candidate.keyword_rank,
                 semantic_rank=candidate.semantic_rank,
                 distance=None if candidate.cosine is None else max(0.0, 1.0 - candidate.cosine),
-                passage=_passage(index, values, marked, span),
+                passage=_passage(index, values, marked, span, others.get(candidate.row_id, ())),
                 row={column: values.get(column) for column in shown},
                 why=fused.why,
             )
@@ -62,12 +63,25 @@ def _shown(source: Source, request: SearchRequest) -> tuple[str, ...]:
     return tuple(column for column in wanted if column not in source.key_columns)
 
 
-def _passage(index: IndexRecord, values: Mapping[str, Cell], marked: Sequence[str], span: Span | None) -> Passage:
+def _chunks(connection: Connection, index: IndexRecord, page: Sequence[Fused]) -> dict[int, list[Span]]:
+    """Return row_id to the spans of all its chunks, for the rows that words found too."""
+    found: dict[int, list[Span]] = {}
+    by_words = [fused.candidate.row_id for fused in page if fused.candidate.keyword_rank is not None]
+    for chunk in chunk_store.chunks_of_rows(connection, index, by_words):
+        found.setdefault(chunk.row_id, []).append(Span(chunk.start, chunk.end))
+    return found
+
+
+def _passage(
+    index: IndexRecord, values: Mapping[str, Cell], marked: Sequence[str], span: Span | None, others: Sequence[Span]
+) -> Passage:
     """Cut the passage from the row as it is now. A span beyond a text that has shrunk since is passed over."""
-    text = row_text(values, index.text)
+    text, stem = row_text(values, index.text), _stem(index)
     if span is not None and span.end > len(text):
         span = None
-    return best_passage(text, marked, span=span, stem=_stem(index))
+    if span is not None and len(others) > 1:
+        span = telling_span(text, marked, others, nearest=span, stem=stem)
+    return best_passage(text, marked, span=span, stem=stem)
 
 
 def _stem(index: IndexRecord) -> Callable[[str], str] | None:

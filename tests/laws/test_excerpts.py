@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from datasette_semantic.laws.excerpts import best_passage, light_stem, segments
+from datasette_semantic.laws.excerpts import best_passage, light_stem, segments, telling_span
 from datasette_semantic.records import Passage, Span
 
 FILLER = "Nothing of note happens in this part of the story, which goes on for a while. "
@@ -290,3 +290,20 @@ def test_passages_are_quick() -> None:
     assert fastest([long]) < 0.05
     assert fastest([accented]) < 0.06
     assert fastest(["a " * 500_000]) < 0.3
+
+
+# --- which chunk is shown ---------------------------------------------------------------------------------------------
+
+
+def test_the_chunk_with_clearly_more_of_the_words_is_shown() -> None:
+    parts = [FILLER * 3, ROBOT, FILLER * 2 + "A probe. ", "Rubbish robots and probes in love. "]
+    text = "".join(parts)
+    spans = [Span(text.index(part), text.index(part) + len(part)) for part in parts]
+    words = ["robot", "love", "probe", "rubbish"]
+    assert telling_span(text, words, spans, nearest=spans[0]) == spans[1]
+    assert telling_span(text, words, spans, nearest=spans[2]) == spans[1]
+    assert telling_span(text, words, spans, nearest=spans[3]) == spans[3]  # it holds them all itself
+    assert telling_span(text, ["robot"], spans, nearest=spans[1]) == spans[1]
+    assert telling_span(text, ["glacier"], spans, nearest=spans[2]) == spans[2]
+    assert telling_span(text, [], spans, nearest=spans[2]) == spans[2]
+    assert telling_span(text, words, [], nearest=spans[0]) == spans[0]
