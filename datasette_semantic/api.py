@@ -28,6 +28,7 @@ from .ingest.plan import plan
 from .ingest.update import update
 from .laws.vectors import FloatVector, normalise
 from .records import (
+    Boost,
     ChunkSpec,
     Failure,
     IndexRecord,
@@ -45,15 +46,25 @@ from .records import (
 )
 from .search import engine
 from .search.filters import parse_filters
-from .search.request import JUDGED_WEIGHTS, check_limit, check_mode, check_offset
+from .search.request import (
+    JUDGED_WEIGHTS,
+    check_boosts,
+    check_diversity,
+    check_limit,
+    check_mode,
+    check_offset,
+)
 from .store import catalog, chunks, companions, queue
 from .store.connection import Connection, connect, prepare, transaction, translated
 from .store.source import check_filter, describe, parse_key
 
-__all__ = ["SemanticIndex", "Where", "indexes", "query_vector"]
+__all__ = ["Boosts", "SemanticIndex", "Where", "indexes", "query_vector"]
 
 Where: TypeAlias = str | Mapping[str, Any] | tuple[RowFilter, ...] | None
 """SQL over the table's columns, a mapping in Datasette's grammar, filters made before, or none."""
+
+Boosts: TypeAlias = Mapping[str, float | tuple[float, float]] | Sequence[str | Boost] | str | None
+"""Columns that raise scores: column to weight, or to (weight, half-life); also as "year:0.2" or "written:0.3:365"."""
 
 
 class SemanticIndex:
@@ -268,6 +279,8 @@ class SemanticIndex:
         where: Where = None,
         params: Mapping[str, Any] | None = None,
         weights: ListWeights | None = None,
+        boost: Boosts = None,
+        diversity: float = 0.0,
         exact: bool = False,
         weak: bool = False,
         columns: Sequence[str] | None = None,
@@ -278,7 +291,13 @@ class SemanticIndex:
         `where` is SQL over the table's columns, with `params`, or a mapping in Datasette's grammar:
         `{"year__gte": 1990}`. `vector`, shape (dimensions,), is the query's vector where you have it already: the
         model is then not asked. `weak` keeps the rows that only nearness found, from so far away that chance may have
-        brought them. Where the model cannot answer, the keyword list does, with a warning.
+        brought them.
+
+        `boost` names date or number columns that raise scores: `{"year": 0.2}` gives the greatest value found a fifth
+        of the best score, `{"written": (0.3, 365)}` halves what it gives with every year back. `diversity`, 0 to 1, is
+        what it costs a row to be like a row before it.
+
+        Where the model cannot answer, the keyword list does, with a warning.
         Raises InputError (BadVector, BadFilter, BadOption), DatabaseProblem.
         """
         request = SearchRequest(
@@ -288,6 +307,8 @@ class SemanticIndex:
             offset=check_offset(offset),
             filters=self.filters(where, params),
             weights=weights,
+            boosts=check_boosts(boost),
+            diversity=check_diversity(diversity),
             exact=exact,
             weak=weak,
             columns=columns,
@@ -303,10 +324,13 @@ class SemanticIndex:
         limit: int = DEFAULT_LIMIT,
         where: Where = None,
         params: Mapping[str, Any] | None = None,
+        boost: Boosts = None,
+        diversity: float = 0.0,
         columns: Sequence[str] | None = None,
     ) -> SearchResults:
         """Return rows like the row with this primary key: one value, or one per key column. No model is called.
 
+        `boost` and `diversity` as in `search`.
         Raises NoSuchRow, InputError, DatabaseProblem.
         """
         values = tuple(key) if isinstance(key, tuple | list) else (key,)
@@ -317,6 +341,8 @@ class SemanticIndex:
                 limit=check_limit(limit),
                 filters=self.filters(where, params),
                 like=wanted,
+                boosts=check_boosts(boost),
+                diversity=check_diversity(diversity),
                 columns=columns,
             )
             return engine.search(self._connection, self.record, request, vector=None)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 __all__ = [
     "MODES",
+    "Boost",
     "Cell",
     "Chunk",
     "ChunkSpec",
@@ -21,10 +22,12 @@ __all__ = [
     "KeywordSpec",
     "ListWeights",
     "Mode",
+    "Neighbour",
     "OnMismatch",
     "Passage",
     "Plan",
     "Progress",
+    "Rerank",
     "RowFilter",
     "RowKey",
     "SearchRequest",
@@ -134,6 +137,30 @@ class ListWeights:
     keyword: float = 0.5
     semantic: float = 0.5
     fusion: FusionMethod = "score"
+    rrf_k: float = 60.0
+    """The constant of reciprocal rank fusion: the smaller, the more the first ranks count (Cormack, Clarke, Buettcher:
+    *Reciprocal Rank Fusion*, SIGIR 2009)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Boost:
+    """A date or number column that raises scores: see `laws/boosting.py`."""
+
+    column: str
+    weight: float
+    """What the greatest value adds, as a share of the best score; below 0 the least value is preferred."""
+    half_life: float | None = None
+    """How far below the greatest value half of it is left, in days for dates; None for an even fall to the least."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rerank:
+    """A second opinion on the first rows of a ranking."""
+
+    name: str
+    """A registered reranker, or one of our own: `llm`, `llm/MODEL`, `cross-encoder`, `cross-encoder/MODEL`."""
+    depth: int = 20
+    """Rows that it reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +248,11 @@ class SearchRequest:
     """Search for rows like this row instead of words."""
     weights: ListWeights | None = None
     """None for the index's own."""
+    boosts: tuple[Boost, ...] = ()
+    diversity: float = 0.0
+    """How much being like a row before it costs a row, 0 to 1."""
+    opinion: Mapping[RowKey, float] | None = None
+    """What a reranker said of the first rows: row key to score, high is good. They come first, in its order."""
     exact: bool = False
     """Scan all vectors even where a trained index could skip most."""
     weak: bool = False
@@ -293,6 +325,18 @@ class SearchResults:
 
     def __len__(self) -> int:
         return len(self.hits)
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A row near to a vector, with the span of its text that is nearest."""
+
+    key: RowKey
+    distance: float
+    """Cosine distance, 0 to 2; low is good."""
+    start: int
+    end: int
+    """Half-open range of characters in the row's text, as the index cut it."""
 
 
 # --- reports ---------------------------------------------------------------------------------------------------------

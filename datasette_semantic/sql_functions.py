@@ -27,7 +27,19 @@ from .store.connection import Connection
 
 __all__ = ["OPTIONS", "register"]
 
-OPTIONS = ("mode", "where", "exact", "weights", "fusion", "columns", "offset", "weak")
+OPTIONS = (
+    "mode",
+    "where",
+    "exact",
+    "weights",
+    "fusion",
+    "rrf_k",
+    "boost",
+    "diversity",
+    "columns",
+    "offset",
+    "weak",
+)
 """The names that the options object may hold."""
 
 _PROBE = "semantic_functions"
@@ -106,8 +118,9 @@ class _Functions:
 
         index = api.SemanticIndex(self._open(), table)
         weights = options.get("weights")
-        fusion = options.get("fusion")
-        chosen = check_weights(weights, fusion=fusion, default=weights_of(index.record))
+        fusion, rrf_k = options.get("fusion"), options.get("rrf_k")
+        given = any(each is not None for each in (weights, fusion, rrf_k))
+        chosen = check_weights(weights, fusion=fusion, rrf_k=rrf_k, default=weights_of(index.record))
         mode = options.get("mode", "hybrid")
         if mode == "hybrid" and parse(query).text.strip() and not self._allowed(index.record.model):
             mode = "keyword"
@@ -119,7 +132,9 @@ class _Functions:
             limit=DEFAULT_LIMIT if k is None else k,
             offset=options.get("offset", 0),
             where=parse_filters(index.source, options.get("where") or {}),
-            weights=chosen if weights is not None or fusion is not None else None,
+            weights=chosen if given else None,
+            boost=options.get("boost"),
+            diversity=options.get("diversity") or 0.0,
             exact=bool(options.get("exact", False)),
             weak=bool(options.get("weak", False)),
             columns=options.get("columns", ()),
@@ -137,6 +152,8 @@ class _Functions:
             key,
             limit=DEFAULT_LIMIT if k is None else k,
             where=parse_filters(index.source, options.get("where") or {}),
+            boost=options.get("boost"),
+            diversity=options.get("diversity") or 0.0,
             columns=options.get("columns", ()),
         )
         return [hit.as_dict(results.key_columns) for hit in results]

@@ -18,7 +18,7 @@ import logging
 import uuid
 import weakref
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -86,7 +86,7 @@ class HitsRequest:
 
     def to_json(self) -> str:
         """Return the request as the function's argument."""
-        weights = self.weights and [self.weights.keyword, self.weights.semantic, self.weights.fusion]
+        weights = self.weights and list(astuple(self.weights))
         record = {name: getattr(self, name) for name in self.__slots__} | {"weights": weights}
         return json.dumps(record, default=_encode, ensure_ascii=False)
 

@@ -9,7 +9,7 @@ import click
 
 from ..config import DEFAULT_LIMIT, MAX_LIMIT
 
-__all__ = ["columns", "database", "limit", "quiet", "row_filter", "table"]
+__all__ = ["columns", "database", "limit", "ordering", "quiet", "row_filter", "table"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -38,6 +38,20 @@ columns = click.option(
 )
 
 quiet = click.option("-s", "--silent", "--quiet", "quiet", is_flag=True, help="No progress bar and no closing line")
+
+
+def ordering(command: Command) -> Command:
+    """Add --boost and --diversity."""
+    command = click.option(
+        "--diversity", type=click.FloatRange(0, 1), help="What being like a row before it costs a row"
+    )(command)
+    return click.option(
+        "boosts",
+        "--boost",
+        multiple=True,
+        metavar="COLUMN:WEIGHT[:HALF-LIFE]",
+        help="Date or number column that raises scores; half-life in days for dates",
+    )(command)
 
 
 def row_filter(command: Command) -> Command:

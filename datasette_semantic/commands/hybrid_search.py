@@ -32,6 +32,10 @@ __all__ = ["hybrid_search", "records_of"]
     "--weights", nargs=2, type=click.FloatRange(0), metavar="KEYWORD SEMANTIC", help="How much each list counts"
 )
 @click.option("--fusion", type=click.Choice(["score", "rrf"]), help="By the lists' scores [default] or ranks alone")
+@click.option(
+    "--rrf-k", type=click.FloatRange(0), help="With rrf: the smaller, the more first ranks count [default: 60]"
+)
+@arguments.ordering
 @click.option("--exact", is_flag=True, help="Compare with every vector, even where a trained index could skip most")
 def hybrid_search(
     path: str,
@@ -45,6 +49,9 @@ def hybrid_search(
     columns: tuple[str, ...],
     weights: tuple[float, float] | None,
     fusion: str | None,
+    rrf_k: float | None,
+    boosts: tuple[str, ...],
+    diversity: float | None,
     exact: bool,
 ) -> list[dict[str, Any]]:
     """Search TABLE by meaning and by words, best rows first
@@ -67,19 +74,23 @@ def hybrid_search(
             offset=offset,
             where=where,
             params=dict(params),
-            weights=_weights(index, weights, fusion),
+            weights=_weights(index, weights, fusion, rrf_k),
+            boost=boosts,
+            diversity=diversity or 0.0,
             exact=exact,
             columns=columns or None,
         )
     return records_of(results)
 
 
-def _weights(index: SemanticIndex, weights: tuple[float, float] | None, fusion: str | None) -> ListWeights | None:
+def _weights(
+    index: SemanticIndex, weights: tuple[float, float] | None, fusion: str | None, rrf_k: float | None
+) -> ListWeights | None:
     from ..search.request import check_weights, weights_of
 
-    if not weights and not fusion:
+    if not weights and not fusion and rrf_k is None:
         return None
-    return check_weights(weights, fusion=fusion, default=weights_of(index.record))
+    return check_weights(weights or None, fusion=fusion, rrf_k=rrf_k, default=weights_of(index.record))
 
 
 def records_of(results: SearchResults) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ __all__ = ["similar"]
 @click.argument("key", metavar="PK...", nargs=-1, required=True)
 @arguments.limit
 @arguments.row_filter
+@arguments.ordering
 @arguments.columns
 def similar(
     path: str,
@@ -27,6 +28,8 @@ def similar(
     limit: int,
     where: str | None,
     params: tuple[tuple[str, str], ...],
+    boosts: tuple[str, ...],
+    diversity: float | None,
     columns: tuple[str, ...],
 ) -> list[dict[str, Any]]:
     """Return rows of TABLE that are like the row with primary key PK
@@ -41,5 +44,13 @@ def similar(
     from ..api import SemanticIndex
 
     with SemanticIndex(path, table_name) as index:
-        results = index.similar(key, limit=limit, where=where, params=dict(params), columns=columns or None)
+        results = index.similar(
+            key,
+            limit=limit,
+            where=where,
+            params=dict(params),
+            boost=boosts,
+            diversity=diversity or 0.0,
+            columns=columns or None,
+        )
     return records_of(results)

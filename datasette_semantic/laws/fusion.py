@@ -22,6 +22,7 @@ Both appear among the terms of the score, so that scores fall along the ranking 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import starmap
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -31,14 +32,11 @@ import numpy as np
 from datasette_semantic.records import Contribution
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from datasette_semantic.records import Cell, ListWeights, Mode, RowKey
 
-__all__ = ["RRF_K", "SOLE_RANK", "Z_SCALE", "Candidate", "Fused", "Moments", "fuse", "key_order", "rank_one_list"]
-
-RRF_K: Final = 60
-"""The constant of reciprocal rank fusion (Cormack, Clarke, Buettcher: SIGIR 2009)."""
+__all__ = ["SOLE_RANK", "Z_SCALE", "Candidate", "Fused", "Moments", "fuse", "key_order", "rank_one_list"]
 
 Z_SCALE: Final = 8.0
 """Deviations above the mean that count as much as the best bm25: about where the best row of a good list stands."""
@@ -89,6 +87,13 @@ class Fused(NamedTuple):
         return tuple(starmap(Contribution, self.terms))
 
 
+Added = Mapping[int, Sequence[Term]]
+"""row_id to further terms of its score; a weight is a share of the best score, so that it means the same everywhere."""
+
+Arrange = Callable[[list[Fused]], list[Fused]]
+"""Puts a ranking into another order; scores must fall along it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Moments:
     """Mean and deviation of the cosine between one query and the table's vectors at large."""
@@ -97,18 +102,26 @@ class Moments:
     deviation: float
 
 
-def fuse(candidates: Sequence[Candidate], *, weights: ListWeights, moments: Moments | None) -> tuple[Fused, ...]:
+def fuse(
+    candidates: Sequence[Candidate],
+    *,
+    weights: ListWeights,
+    moments: Moments | None,
+    added: Added | None = None,
+    arrange: Arrange | None = None,
+) -> tuple[Fused, ...]:
     """Return the candidates as one ranking, best first.
 
     Ties: the better score, then the better of the two ranks, then the row key in SQLite's order of types and values.
-    Where `moments` is None they are taken from the candidates themselves. Never raises on candidates free of NaN; the
-    result holds each candidate once.
+    Where `moments` is None they are taken from the candidates themselves. `added` maps row_id to further terms, whose
+    weights are shares of the best score. `arrange` may change the order before the guarantees are given, so that these
+    hold whatever it does. Never raises on candidates free of NaN; the result holds each candidate once.
     """
     if not candidates:
         return ()
     if weights.fusion == "rrf":
-        keyword = _reciprocal(candidate.keyword_rank for candidate in candidates)
-        semantic = _reciprocal(candidate.semantic_rank for candidate in candidates)
+        keyword = _reciprocal((candidate.keyword_rank for candidate in candidates), weights.rrf_k)
+        semantic = _reciprocal((candidate.semantic_rank for candidate in candidates), weights.rrf_k)
     else:
         keyword = _keyword_values(candidates)
         semantic = _semantic_values(candidates, moments)
@@ -117,13 +130,17 @@ def fuse(candidates: Sequence[Candidate], *, weights: ListWeights, moments: Mome
         for k, s in zip(keyword, semantic, strict=True)
     ]
     scores = [weights.keyword * k + weights.semantic * s for k, s in zip(keyword, semantic, strict=True)]
-    return _with_guarantees(_sorted(list(map(Fused, candidates, scores, terms))))
+    ranking = _sorted(_with_added(list(map(Fused, candidates, scores, terms)), added))
+    return _with_guarantees(ranking if arrange is None else arrange(ranking))
 
 
-def rank_one_list(candidates: Sequence[Candidate], mode: Mode) -> tuple[Fused, ...]:
+def rank_one_list(
+    candidates: Sequence[Candidate], mode: Mode, *, added: Added | None = None, arrange: Arrange | None = None
+) -> tuple[Fused, ...]:
     """Rank the candidates of one list by its own measure: bm25 in keyword mode, cosine (1 - distance) in semantic mode.
 
-    Rows that the list does not hold are left out. Ties as in `fuse`. In hybrid mode: `ValueError`.
+    Rows that the list does not hold are left out. Ties, `added` and `arrange` as in `fuse`. In hybrid mode:
+    `ValueError`.
     """
     if mode == "keyword":
         scored = ((c, c.bm25) for c in candidates if c.bm25 is not None)
@@ -131,7 +148,23 @@ def rank_one_list(candidates: Sequence[Candidate], mode: Mode) -> tuple[Fused, .
         scored = ((c, c.cosine) for c in candidates if c.cosine is not None and c.semantic_rank is not None)
     else:
         raise ValueError(f"mode {mode!r} has more than one list: use fuse")
-    return tuple(_sorted([Fused(candidate, score, ((mode, 1.0, score),)) for candidate, score in scored]))
+    ranking = _sorted(
+        _with_added([Fused(candidate, score, ((mode, 1.0, score),)) for candidate, score in scored], added)
+    )
+    return tuple(ranking if arrange is None else arrange(ranking))
+
+
+def _with_added(fused: list[Fused], added: Added | None) -> list[Fused]:
+    """Add further terms to the scores, each weighed by the best of these."""
+    if not added or not fused:
+        return fused
+    unit = max(abs(each.score) for each in fused)
+    raised = []
+    for each in fused:
+        more = tuple((name, weight * unit, value) for name, weight, value in added.get(each.candidate.row_id, ()))
+        score = each.score + sum(weight * value for _name, weight, value in more)
+        raised.append(Fused(each.candidate, score, (*each.terms, *more)))
+    return raised
 
 
 def key_order(key: RowKey) -> tuple[tuple[int, Cell], ...]:
@@ -166,8 +199,8 @@ def _best_rank(candidate: Candidate) -> int:
 _NO_RANK: Final = 2**62
 
 
-def _reciprocal(ranks: Iterable[int | None]) -> list[float]:
-    return [0.0 if rank is None else 1.0 / (RRF_K + rank) for rank in ranks]
+def _reciprocal(ranks: Iterable[int | None], k: float) -> list[float]:
+    return [0.0 if rank is None else 1.0 / (k + rank) for rank in ranks]
 
 
 def _keyword_values(candidates: Sequence[Candidate]) -> list[float]:

@@ -2,6 +2,8 @@
 
     q=words          what to search for          mode=hybrid|semantic|keyword
     like=KEY         rows like this row          weak=1   also matches beyond the index's floor
+    _weights=0.7,0.3  _fusion=rrf  _rrf_k=60     how the two lists are joined
+    _boost=year:0.2  _diversity=0.3              what else the order is by
     _size=20  _next=TOKEN                        _sort=column  _sort_desc=column
     _facet=column  _facet_array=column  _facet_date=column  _facet_size=30
     _shape=objects|arrays|array  _nl=on  _extra=name,name
@@ -24,7 +26,8 @@ from datasette.utils import tilde_encode, urlsafe_components
 
 from ..config import MAX_LIMIT, MAX_QUERY_CHARS
 from ..errors import BadOption
-from ..records import MODES, Mode, RowKey
+from ..records import MODES, Boost, Mode, RowKey
+from ..search.request import check_boosts, check_diversity
 
 __all__ = ["OWN_KEYS", "Pair", "Place", "QueryString", "key_parts", "key_path", "read"]
 
@@ -73,6 +76,12 @@ class QueryString:
     like: str | None
     """The path of a row, undecoded: the table's key columns are needed to read it."""
     weak: bool
+    weights: str | None
+    """How the lists are joined, as it came: what is not said depends on the index."""
+    fusion: str | None
+    rrf_k: str | None
+    boosts: tuple[Boost, ...]
+    diversity: float
     size: int
     place: Place
     sort: str | None
@@ -150,6 +159,11 @@ def read(
         mode=_one_of("mode", first.get("mode") or mode, MODES),
         like=first.get("like") or None,
         weak=first.get("weak", "") not in ("", "0", "off"),
+        weights=first.get("_weights") or None,
+        fusion=first.get("_fusion") or None,
+        rrf_k=first.get("_rrf_k") or None,
+        boosts=check_boosts([value for key, value in pairs if key == "_boost" and value]),
+        diversity=check_diversity(first.get("_diversity")),
         size=_size(first.get("_size"), size),
         place=Place.from_token(first["_next"]) if first.get("_next") else Place(0),
         sort=sort,

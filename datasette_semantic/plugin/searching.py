@@ -16,6 +16,7 @@ from ..errors import BadFilter, BadVector, DatabaseProblem, ModelError, NoSuchIn
 from ..laws.fts_query import parse
 from ..laws.quoting import quote
 from ..records import IndexRecord, ListWeights, RowFilter, SearchRequest, SearchResults, Source
+from ..search.request import check_weights, weights_of
 from ..store.connection import sqlite_errors
 from ..store.source import check_filter, conjunction, parse_key
 from .companions import look_at
@@ -95,7 +96,9 @@ async def answer(
         offset=query.place.offset,
         filters=tuple(filters),
         within=tuple(within),
-        weights=weights,
+        weights=_joined(query, weights or weights_of(target.index)) or weights,
+        boosts=query.boosts,
+        diversity=query.diversity,
         weak=query.weak,
         columns=columns,
     )
@@ -116,6 +119,13 @@ async def answer(
     if target.index.state != "ready":
         told += ("This index is still being built, so rows are missing here. Finish it with: sqlite-utils embed.",)
     return Answer(results, tuple(dict.fromkeys(told)), offset, time.perf_counter() - started)
+
+
+def _joined(query: QueryString, default: ListWeights) -> ListWeights | None:
+    """Return how the request wants the lists joined, None where it does not say."""
+    if query.weights is None and query.fusion is None and query.rrf_k is None:
+        return None
+    return check_weights(query.weights, fusion=query.fusion, rrf_k=query.rrf_k, default=default)
 
 
 async def in_database(datasette: Any, database: str, run: Any) -> Any:

@@ -126,10 +126,10 @@ def _size(key: str, value: Any) -> int:
 
 
 def _weights(key: str, value: Any) -> ListWeights:
-    known = {"keyword", "semantic", "fusion"}
+    known = {"keyword", "semantic", "fusion", "rrf_k"}
     if not isinstance(value, Mapping) or set(value) - known:
         raise BadOption(f"datasette-semantic: {key} is an object with {', '.join(sorted(known))}, not {value!r}")
-    for name in ("keyword", "semantic"):
+    for name in ("keyword", "semantic", "rrf_k"):
         _weight(f"{key}.{name}", value.get(name, 0))
     if value.get("fusion", "score") not in ("score", "rrf"):
         raise BadOption(f"datasette-semantic: {key}.fusion is score or rrf, not {value['fusion']!r}")

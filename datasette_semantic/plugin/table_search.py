@@ -36,7 +36,8 @@ from .state import state_of
 
 __all__ = ["asset", "card_of", "label_column", "modes_of", "respond", "search_path"]
 
-_CARRIED = ("_facet", "_size", "_sort", "_sort_desc", "_where", "weak")
+_JOINED = ("_weights", "_fusion", "_rrf_k", "_boost", "_diversity")
+_CARRIED = ("_facet", "_size", "_sort", "_sort_desc", "_where", "weak", *_JOINED)
 """What the form takes along besides filters."""
 
 
@@ -426,7 +427,7 @@ def _next_url(datasette: Any, request: Any, query: QueryString, found: Answer | 
 
 def _table_page_url(query: QueryString, table_url: str) -> str:
     """Return Datasette's own table page, narrowed to the matches, with the same filters and facets."""
-    ours = ("q", "mode", "like", "weak", "_size", "_sort", "_sort_desc")
+    ours = ("q", "mode", "like", "weak", "_size", "_sort", "_sort_desc", *_JOINED)
     changed: dict[str, str | None] = dict.fromkeys(ours)
     if query.q.strip() and query.like is None:
         changed["_semantic"] = query.q

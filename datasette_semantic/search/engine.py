@@ -22,7 +22,7 @@ from ..store import chunks as chunk_store
 from ..store import samples, vector_index
 from ..store.connection import Connection
 from ..store.source import describe
-from . import forgiving, lanes, lists
+from . import arranging, forgiving, lanes, lists
 from .present import present
 from .request import weights_of
 
@@ -88,7 +88,8 @@ def search(
         candidates, chunk_ids = _candidates(connection, source, index, request, query, words, near, vector, allowed)
         if by_words and by_meaning and not request.weak and not request.filters:
             candidates, weak = set_weak_apart(candidates, index.settings.get("floor"))
-        ranking = _rank(connection, index, request, candidates, vector, by_words=by_words, by_meaning=by_meaning)
+        how = arranging.wishes(connection, source, index, request, candidates, chunk_ids)
+        ranking = _rank(connection, index, request, candidates, vector, how, by_words=by_words, by_meaning=by_meaning)
         ranking = _within(connection, source, index, request, ranking)
     page = ranking[request.offset : request.offset + request.limit]
     with clock("present"):
@@ -190,15 +191,17 @@ def _rank(
     request: SearchRequest,
     candidates: list[Candidate],
     vector: FloatVector | None,
+    how: arranging.Wishes,
     *,
     by_words: bool,
     by_meaning: bool,
 ) -> tuple[Fused, ...]:
     if not by_meaning:
-        return rank_one_list(candidates, "keyword")
+        return rank_one_list(candidates, "keyword", added=how.added, arrange=how.arrange)
     if not by_words:
-        return rank_one_list(candidates, "semantic")
-    return fuse(candidates, weights=_weights(index, request), moments=_moments(connection, index, vector))
+        return rank_one_list(candidates, "semantic", added=how.added, arrange=how.arrange)
+    weights, moments = _weights(index, request), _moments(connection, index, vector)
+    return fuse(candidates, weights=weights, moments=moments, added=how.added, arrange=how.arrange)
 
 
 def _within(

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, get_args
 
 from ..config import MAX_LIMIT
 from ..errors import BadOption
-from ..records import MODES, FusionMethod, IndexRecord, ListWeights, Mode
+from ..records import MODES, Boost, FusionMethod, IndexRecord, ListWeights, Mode
 
-__all__ = ["JUDGED_WEIGHTS", "check_limit", "check_mode", "check_offset", "check_weights", "weights_of"]
+__all__ = [
+    "JUDGED_WEIGHTS",
+    "check_boosts",
+    "check_diversity",
+    "check_limit",
+    "check_mode",
+    "check_number",
+    "check_offset",
+    "check_weights",
+    "weights_of",
+]
 
 JUDGED_WEIGHTS = "judged_weights"
 """The setting of an index that holds weights found by judgments."""
@@ -49,21 +61,89 @@ def _whole(name: str, value: Any, *, highest: int | None) -> int:
     return int(value)
 
 
-def check_weights(weights: Any, *, fusion: Any, default: ListWeights) -> ListWeights:
-    """Return weights given as `[keyword, semantic]` or `{"keyword": 0.7, "semantic": 0.3}`, or None for the default's.
+def check_weights(weights: Any, *, fusion: Any, default: ListWeights, rrf_k: Any = None) -> ListWeights:
+    """Return weights given as `[keyword, semantic]`, `{"keyword": 0.7, "semantic": 0.3}` or "0.7,0.3", or None for the
+    default's.
 
-    `fusion` is "score", "rrf" or None for the default's; ranks weigh alike unless weights are given.
+    `fusion` is "score", "rrf" or None for the default's, "rrf" where `rrf_k` is given; ranks weigh alike unless weights
+    are given.
     """
+    if rrf_k is not None and fusion is None:
+        fusion = "rrf"
     if fusion not in (None, *get_args(FusionMethod)):
         raise BadOption(f"unknown fusion {fusion!r}; there are: {', '.join(get_args(FusionMethod))}")
     method: FusionMethod = fusion or default.fusion
+    k = default.rrf_k if rrf_k is None else check_number("rrf_k", rrf_k, least=0.0)
     if weights is None:
-        return ListWeights(1.0, 1.0, "rrf") if method == "rrf" else replace(default, fusion=method)
+        return ListWeights(1.0, 1.0, "rrf", k) if method == "rrf" else replace(default, fusion=method)
     keyword, semantic = _pair(weights)
-    return ListWeights(keyword, semantic, method)
+    return ListWeights(keyword, semantic, method, k)
+
+
+def check_number(name: str, value: Any, *, least: float, most: float = math.inf) -> float:
+    """Return a number, which may be given as text, if it lies between these."""
+    number = _number(value)
+    if number is None or not least <= number <= most:
+        raise BadOption(f"{name} is a number {_span(least, most)}, not {value!r}")
+    return number
+
+
+def _span(least: float, most: float) -> str:
+    return f"from {least:g} to {most:g}" if most < math.inf else f"from {least:g} up"
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def check_diversity(value: Any) -> float:
+    """Return the strength of the wish for variety, 0 where none is given."""
+    return 0.0 if value is None or value == "" else check_number("diversity", value, least=0.0, most=1.0)
+
+
+def check_boosts(boosts: Any) -> tuple[Boost, ...]:
+    """Return boosts given as "year:0.2" or "written:0.3:365", column, weight and half-life, or several of these.
+
+    Also as a mapping of column to weight, or to `[weight, half-life]`.
+    """
+    if boosts is None or boosts == "":
+        return ()
+    if isinstance(boosts, Mapping):
+        return tuple(_boost(str(column), each) for column, each in boosts.items())
+    if isinstance(boosts, str | Boost):
+        boosts = [boosts]
+    if not isinstance(boosts, list | tuple):
+        raise BadOption(f"a boost is COLUMN:WEIGHT or COLUMN:WEIGHT:HALF-LIFE, not {boosts!r}")
+    return tuple(each if isinstance(each, Boost) else _typed_boost(each) for each in boosts)
+
+
+def _typed_boost(text: Any) -> Boost:
+    match = _BOOST.fullmatch(str(text))
+    if match is None:
+        raise BadOption(f"a boost is COLUMN:WEIGHT or COLUMN:WEIGHT:HALF-LIFE, as year:0.2, not {text!r}")
+    return _boost(match["column"], [match["weight"], match["half_life"]])
+
+
+def _boost(column: str, numbers: Any) -> Boost:
+    weight, half_life = [*numbers, None][:2] if isinstance(numbers, list | tuple) and numbers else (numbers, None)
+    if half_life is not None:
+        half_life = check_number(f"the half-life of {column}", half_life, least=1e-9)
+    return Boost(column, check_number(f"the weight of {column}", weight, least=-10.0, most=10.0), half_life)
+
+
+_NUMBER = r"[-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?"
+_BOOST = re.compile(rf"(?P<column>.+?):(?P<weight>{_NUMBER})(?::(?P<half_life>{_NUMBER}))?", re.DOTALL)
 
 
 def _pair(weights: Any) -> tuple[float, float]:
+    if isinstance(weights, str):
+        weights = [_number(each) for each in weights.split(",")]
     if isinstance(weights, Mapping) and set(weights) <= {"keyword", "semantic"}:
         weights = [weights.get("keyword", 0), weights.get("semantic", 0)]
     numbers = list(weights) if isinstance(weights, list | tuple) else []

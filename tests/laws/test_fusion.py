@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datasette_semantic.laws.fusion import (
-    RRF_K,
     SOLE_RANK,
     Candidate,
     Fused,
@@ -108,7 +107,7 @@ def test_reciprocal_ranks() -> None:
         weights=ListWeights(1.0, 1.0, "rrf"),
         moments=None,
     )
-    assert [fused.score for fused in found] == pytest.approx([1 / (RRF_K + 3) + 1 / (RRF_K + 1), 1 / (RRF_K + 1)])
+    assert [fused.score for fused in found] == pytest.approx([1 / (60 + 3) + 1 / (60 + 1), 1 / (60 + 1)])
 
 
 def test_what_a_list_does_not_hold_counts_as_its_mean() -> None:
