@@ -34,6 +34,7 @@ from .records import (
     IndexRecord,
     IndexStatus,
     ListWeights,
+    Neighbour,
     OnMismatch,
     Plan,
     Progress,
@@ -46,6 +47,8 @@ from .records import (
 )
 from .search import engine
 from .search.filters import parse_filters
+from .search.lists import allowed_rows
+from .search.nearest import neighbours
 from .search.request import (
     JUDGED_WEIGHTS,
     check_boosts,
@@ -57,6 +60,7 @@ from .search.request import (
 from .store import catalog, chunks, companions, queue
 from .store.connection import Connection, connect, prepare, transaction, translated
 from .store.source import check_filter, describe, parse_key
+from .store.versions import Version, version
 
 __all__ = ["Boosts", "SemanticIndex", "Where", "indexes", "query_vector"]
 
@@ -78,6 +82,7 @@ class SemanticIndex:
     def __init__(self, database: Any, table: str) -> None:
         """Open the index of a table. Raises NoSuchTable, NoSuchIndex, ExtensionMissing, DatabaseProblem."""
         self._connection, self._owned = _open(database)
+        self._version: Version | None = None
         try:
             with translated(_name(database)):
                 self.source: Source = describe(self._connection, table)
@@ -347,6 +352,31 @@ class SemanticIndex:
             )
             return engine.search(self._connection, self.record, request, vector=None)
 
+    def nearest(
+        self,
+        query: str | ArrayLike,
+        *,
+        k: int = 10,
+        where: Where = None,
+        params: Mapping[str, Any] | None = None,
+        exact: bool = False,
+    ) -> list[Neighbour]:
+        """Return up to `k` rows nearest to a text, or to a vector of shape (dimensions,): keys and distances only.
+
+        The vector list by itself, at the least cost: no words, no passages, no weak rows set apart. `where` and
+        `params` as in `search`; `exact` compares with every vector even where a trained index could skip most.
+        Raises BadVector, BadFilter, BadOption, ModelError, DatabaseProblem.
+        """
+        limit = check_limit(k)
+        filters = self.filters(where, params)
+        unit = self._told(query) if isinstance(query, str) else normalise(query)
+        with translated():
+            self._look_again()
+            allowed = allowed_rows(self.source, self.record, filters)
+            return neighbours(
+                self._connection, self.source, self.record, self._fitting(unit), k=limit, allowed=allowed, exact=exact
+            )
+
     def filters(self, where: Where, params: Mapping[str, Any] | None = None) -> tuple[RowFilter, ...]:
         """Return checked filters. Raises BadFilter, NoSuchColumn."""
         if where is None:
@@ -405,9 +435,26 @@ class SemanticIndex:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _look_again(self) -> None:
+        """Read the schema and the catalog again, if anything was written since. Raises NoSuchTable, NoSuchIndex."""
+        now = version(self._connection)
+        if now != self._version:
+            self.source = describe(self._connection, self.source.table)
+            self.record = catalog.find(self._connection, self.source.table)
+            self._version = now
+
+    def _told(self, text: str) -> FloatVector:
+        """Return the query vector of a text, of the model that the index has now."""
+        with translated():
+            self._look_again()
+        return self._embedder().embed_query(text)
+
     def _unit(self, values: ArrayLike) -> FloatVector:
         """Return a caller's vector at unit length. Raises BadVector where it does not fit the index."""
-        vector = normalise(values)
+        return self._fitting(normalise(values))
+
+    def _fitting(self, vector: FloatVector) -> FloatVector:
+        """Return a vector that has the index's length. Raises BadVector for another."""
         if len(vector) != self.record.dimensions:
             raise BadVector(
                 f"the vector has {len(vector)} dimensions; the index of {self.record.table!r} has "

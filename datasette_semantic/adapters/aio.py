@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from ..api import SemanticIndex
-from ..records import IndexRecord, IndexStatus, SearchResults, UpdateReport
+from ..records import IndexRecord, IndexStatus, Neighbour, SearchResults, UpdateReport
 
 __all__ = ["AsyncSemanticIndex"]
 
@@ -70,6 +70,10 @@ class AsyncSemanticIndex:
     async def similar(self, key: Any, **options: Any) -> SearchResults:
         """Return rows like a row, with the options of `SemanticIndex.similar`."""
         return await self._run(partial(self._index.similar, key, **options))
+
+    async def nearest(self, query: Any, **options: Any) -> list[Neighbour]:
+        """Return the rows nearest to a text or a vector, with the options of `SemanticIndex.nearest`."""
+        return await self._run(partial(self._index.nearest, query, **options))
 
     async def status(self) -> IndexStatus:
         """Return what `embeddings` lists."""

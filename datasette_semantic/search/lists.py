@@ -161,7 +161,8 @@ def semantic_list(
 ) -> list[Near]:
     """Return up to `depth` rows by nearness, nearest first: for each row its nearest chunk.
 
-    Rows of many chunks share the k of vec0, so k grows until there are rows enough, or no more to be had.
+    Rows of many chunks share the k of vec0, and vectors whose row is gone take part of it: k grows until there are rows
+    enough, or no more to be had.
     """
     size = index.settings.get("size") or {"rows": 1, "chunks": 1}
     k = min(VEC_K_MAX, max(1, depth * -(-size["chunks"] // max(size["rows"], 1))))
@@ -172,7 +173,7 @@ def semantic_list(
         nearest: dict[int, Near] = {}
         for row_id, chunk_id, distance in found:
             nearest.setdefault(row_id, Near(row_id, chunk_id, distance))
-        if len(nearest) >= depth or k >= VEC_K_MAX or len(found) < k:
+        if len(nearest) >= depth or k >= VEC_K_MAX or len(found) + vector_index.orphans(connection, index) < k:
             return list(nearest.values())[:depth]
         k = min(VEC_K_MAX, k * 2)
 

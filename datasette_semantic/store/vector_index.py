@@ -20,7 +20,7 @@ from . import cells
 from .connection import Connection
 from .source import json_list
 
-__all__ = ["delete", "insert", "nearest", "next_id", "probe_ids", "stack", "vectors"]
+__all__ = ["delete", "insert", "nearest", "next_id", "orphans", "probe_ids", "stack", "vectors"]
 
 
 def insert(connection: Connection, index: IndexRecord, items: Iterable[tuple[int, FloatVector]]) -> None:
@@ -195,6 +195,12 @@ def _compare(
     distances = 1.0 - stack(found, [id_ for id_, _ in present], dimensions=index.dimensions) @ vector
     ranked = sorted(zip(distances.tolist(), (r for _, r in present), (i for i, _ in present), strict=True))
     return [(row_id, id_, max(0.0, distance)) for distance, row_id, id_ in ranked[:k]]
+
+
+def orphans(connection: Connection, index: IndexRecord) -> int:
+    """Return how many vectors wait for the next drain because their row is gone: searches still meet them."""
+    (count,) = connection.execute(f"select count(*) from {ORPHAN_TABLE} where index_id = ?", (index.id,)).fetchone()
+    return int(count)
 
 
 def next_id(connection: Connection, index: IndexRecord) -> int:
