@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeAlias, get_args
+from typing import Any, TypeAlias, TypeVar, get_args
 
 from numpy.typing import ArrayLike
 
@@ -21,10 +21,12 @@ from .config import DEFAULT_LIMIT
 from .embedding.models import Embedder, default_model, embedder, embedder_for
 from .embedding.pace import Pace
 from .embedding.profiles import Manner, choose_manner, manner_of
-from .errors import BadOption, BadVector, IndexStateError, ModelError
+from .errors import BadOption, BadVector, IndexChanged, IndexStateError, ModelError
+from .ingest import change
 from .ingest.cutting import check_chunks
 from .ingest.declare import declare, redeclared, text_spec
 from .ingest.plan import plan
+from .ingest.staleness import ASKED, manner_now, stale
 from .ingest.update import update
 from .laws.vectors import FloatVector, normalise
 from .records import (
@@ -71,6 +73,12 @@ Boosts: TypeAlias = Mapping[str, float | tuple[float, float]] | Sequence[str | B
 """Columns that raise scores: column to weight, or to (weight, half-life); also as "year:0.2" or "written:0.3:365"."""
 
 
+_Found = TypeVar("_Found")
+
+_TRIES = 3
+"""How often a search begins anew because another index has taken the place of the one it read."""
+
+
 class SemanticIndex:
     """The index of one table: words and meaning, kept in the table's own file.
 
@@ -115,8 +123,9 @@ class SemanticIndex:
         as it is.
 
         `on_mismatch` says what becomes of one that was made otherwise (other columns, model, template ...): "rebuild"
-        drops it and declares it anew, for vectors are derived data; "error" raises IndexStateError that names the
-        differences; "keep" returns it as it is. `task`, `dimensions` and the prefixes say how the model is asked, where
+        has another built beside it, which `update()` fills and puts in its place; until then it goes on answering, and
+        `rollback()` brings it back. "error" raises IndexStateError that names the differences; "keep" returns it as it
+        is. `task`, `dimensions` and the prefixes say how the model is asked, where
         its profile is not to decide. `allow_empty` lets an index be declared over a table without rows.
 
         Raises InputError (no such table or column, nothing to embed), ModelError, ExtensionMissing, DatabaseProblem;
@@ -130,24 +139,17 @@ class SemanticIndex:
                 source = describe(connection, table)
                 text = text_spec(connection, source, columns=columns, template=template, where=where)
                 existing = catalog.find_or_none(connection, source.table)
-                chosen = _chosen(existing, model, task, dimensions, query_prefix, document_prefix)
+                wanted = change.wanted(connection, existing) if existing else None
+                chosen, own = _chosen(wanted, model, task, dimensions, query_prefix, document_prefix)
                 prepare(connection)
-                spec = chunks or (existing.chunks if existing else ChunkSpec())
+                spec = chunks or (wanted.chunks if wanted else ChunkSpec())
                 check_chunks(spec, longest=chosen.profile.max_tokens, model=chosen.model_id)
-                if existing is None or (
-                    redeclared(existing, text=text, chunks=spec, embedder=chosen)
-                    and _rebuilds(existing, on_mismatch, text=text, chunks=spec, embedder=chosen)
-                ):
-                    declare(
-                        connection,
-                        source,
-                        text=text,
-                        chunks=spec,
-                        embedder=chosen,
-                        tokenize=tokenize,
-                        replacing=existing,
-                        allow_empty=allow_empty,
-                    )
+                asked: dict[str, Any] = {"text": text, "chunks": spec, "embedder": chosen}
+                how: dict[str, Any] = {"tokenize": tokenize, "asked": own, "allow_empty": allow_empty}
+                if existing is None or wanted is None:
+                    declare(connection, source, **asked, **how)
+                elif redeclared(wanted, **asked) and _rebuilds(wanted, on_mismatch, **asked):
+                    change.change(connection, source, existing, **asked, **how)
         except BaseException:
             if owned:
                 connection.close()
@@ -168,7 +170,8 @@ class SemanticIndex:
         retry_failed: bool = False,
         on_pause: Callable[[float, str], None] | None = None,
     ) -> UpdateReport:
-        """Embed what is new or changed and drop what is gone.
+        """Embed what is new or changed and drop what is gone. An index that `create` declared beside this one is built,
+        and then answers in its place.
 
         `concurrency`: calls of the model at a time. `max_rpm`, `max_tpm`: requests and tokens a minute. `retry_failed`:
         rows that were set aside have another try. `on_pause` hears for how many seconds the model is left alone, and
@@ -176,22 +179,64 @@ class SemanticIndex:
         """
         pace = Pace(max_rpm=max_rpm, max_tpm=max_tpm, on_pause=on_pause)
         with translated():
+            self.record = catalog.find(self._connection, self.source.table)
             if retry_failed:
                 with transaction(self._connection):
-                    queue.retry_failed(self._connection, self.record)
+                    for index in {self.record.id: self.record, **self._following()}.values():
+                        queue.retry_failed(self._connection, index)
             if self.record.settings.get("provisional"):
                 self._declare_again()
             report = update(
                 self._connection,
                 self.source,
                 self.record,
-                self._embedder(),
                 progress=progress,
                 pace=pace,
                 concurrency=concurrency,
             )
             self.record = catalog.find(self._connection, self.source.table)
         return report
+
+    def _following(self) -> dict[int, IndexRecord]:
+        """Return the index that is being built beside this one, by its id, if there is one."""
+        following = catalog.beside(self._connection, self.source.table, "next")
+        return {} if following is None else {following.id: following}
+
+    def rollback(self) -> None:
+        """Undo the last change of the index: one that is being built beside it is given up; else the one that answered
+        before answers again, in one short transaction and without a call of the model.
+
+        Rows that changed meanwhile are in its queue, for the next `update()`. Calling it again undoes that in turn.
+        Raises IndexStateError where there is nothing to go back to.
+        """
+        with translated():
+            self.record = change.roll_back(self._connection, self.source)
+
+    def forget_previous(self) -> bool:
+        """Give up the index that `rollback()` would bring back, and its space; return whether there was one."""
+        with translated():
+            return change.forget(self._connection, self.source)
+
+    def renew(self) -> None:
+        """Have the index made anew as its model's profile and its chunker say now; `update()` builds it beside this.
+
+        Raises IndexStateError where it is not stale: `status().note` says whether it is.
+        """
+        with translated():
+            answering = catalog.find(self._connection, self.source.table)
+            record = change.wanted(self._connection, answering)
+            if stale(record) is None:
+                raise IndexStateError(f"the index of {record.table!r} is as it would be made now: nothing to renew")
+            change.change(
+                self._connection,
+                self.source,
+                answering,
+                text=record.text,
+                chunks=record.chunks,
+                embedder=embedder(record.model, manner_now(record)),
+                asked=record.settings.get(ASKED),
+                anew=True,
+            )
 
     def _declare_again(self) -> None:
         """Choose the keyword index by the text that has come since an index was declared over an empty table."""
@@ -201,6 +246,7 @@ class SemanticIndex:
             text=self.record.text,
             chunks=self.record.chunks,
             embedder=self._embedder(),
+            asked=self.record.settings.get(ASKED),
             replacing=self.record,
             allow_empty=True,
         )
@@ -234,13 +280,14 @@ class SemanticIndex:
         try:
             with translated(_name(database)):
                 source = describe(connection, table)
-                existing = catalog.find_or_none(connection, source.table)
+                answering = catalog.find_or_none(connection, source.table)
+                existing = change.wanted(connection, answering) if answering else None
                 if not columns and template is None:
-                    existing = catalog.find(connection, source.table)
+                    existing = change.wanted(connection, catalog.find(connection, source.table))
                     text = existing.text
                 else:
                     text = text_spec(connection, source, columns=columns, template=template, where=where)
-                chosen = _chosen(existing, model, task, dimensions, query_prefix, document_prefix)
+                chosen, _own = _chosen(existing, model, task, dimensions, query_prefix, document_prefix)
                 spec = chunks or (existing.chunks if existing else ChunkSpec())
                 check_chunks(spec, longest=chosen.profile.max_tokens, model=chosen.model_id)
                 if existing is not None:
@@ -248,7 +295,7 @@ class SemanticIndex:
                 return plan(
                     connection,
                     source,
-                    existing=existing,
+                    there=change.all_of(connection, source.table),
                     text=text,
                     chunks=spec,
                     embedder=chosen,
@@ -270,7 +317,7 @@ class SemanticIndex:
     def drop(self) -> None:
         """Remove the index and every trace of it; the file's schema is then as it was before."""
         with translated(), transaction(self._connection):
-            companions.drop(self._connection, self.record)
+            companions.drop_all(self._connection, self.record)
 
     # --- reading ---
 
@@ -318,9 +365,13 @@ class SemanticIndex:
             weak=weak,
             columns=columns,
         )
-        unit, warnings = query_vector(self.record, request) if vector is None else (self._unit(vector), ())
-        with translated():
-            return engine.search(self._connection, self.record, request, vector=unit, warnings=warnings)
+
+        def found() -> SearchResults:
+            unit, warnings = query_vector(self.record, request) if vector is None else (self._unit(vector), ())
+            with translated(), catalog.answering(self._connection, self.record):
+                return engine.search(self._connection, self.record, request, vector=unit, warnings=warnings)
+
+        return self._whole(found, vector=vector)
 
     def similar(
         self,
@@ -350,7 +401,12 @@ class SemanticIndex:
                 diversity=check_diversity(diversity),
                 columns=columns,
             )
-            return engine.search(self._connection, self.record, request, vector=None)
+
+        def found() -> SearchResults:
+            with translated(), catalog.answering(self._connection, self.record):
+                return engine.search(self._connection, self.record, request, vector=None)
+
+        return self._whole(found)
 
     def nearest(
         self,
@@ -369,13 +425,40 @@ class SemanticIndex:
         """
         limit = check_limit(k)
         filters = self.filters(where, params)
-        unit = self._told(query) if isinstance(query, str) else normalise(query)
-        with translated():
-            self._look_again()
-            allowed = allowed_rows(self.source, self.record, filters)
-            return neighbours(
-                self._connection, self.source, self.record, self._fitting(unit), k=limit, allowed=allowed, exact=exact
-            )
+
+        def found() -> list[Neighbour]:
+            with translated():
+                self._look_again()
+            unit = self._embedder().embed_query(query) if isinstance(query, str) else normalise(query)
+            with translated(), catalog.answering(self._connection, self.record):
+                allowed = allowed_rows(self.source, self.record, filters)
+                return neighbours(
+                    self._connection,
+                    self.source,
+                    self.record,
+                    self._fitting(unit),
+                    k=limit,
+                    allowed=allowed,
+                    exact=exact,
+                )
+
+        return self._whole(found)
+
+    def _whole(self, search: Callable[[], _Found], *, vector: ArrayLike | None = None) -> _Found:
+        """Search, and once more where another index has taken this one's place meanwhile.
+
+        Raises IndexChanged where it has another model and the query's vector was given: it is the old one's.
+        """
+        for _try in range(_TRIES - 1):
+            try:
+                return search()
+            except IndexChanged:  # noqa: PERF203
+                before = self.record.model, manner_of(self.record)
+                with translated():
+                    self.record = catalog.find(self._connection, self.source.table)
+                if vector is not None and before != (self.record.model, manner_of(self.record)):
+                    raise
+        return search()
 
     def filters(self, where: Where, params: Mapping[str, Any] | None = None) -> tuple[RowFilter, ...]:
         """Return checked filters. Raises BadFilter, NoSuchColumn."""
@@ -403,23 +486,42 @@ class SemanticIndex:
         self.record = catalog.find(self._connection, self.source.table)
 
     def status(self) -> IndexStatus:
-        """Return what `embeddings` lists."""
+        """Return what `embeddings` lists of the index that answers."""
         with translated():
-            rows, chunk_count = chunks.count(self._connection, self.record)
-            pending, failed = queue.pending(self._connection, self.record)
-        record = self.record
+            self.record = catalog.find(self._connection, self.source.table)
+            why = stale(self.record)
+            state = "stale" if why and self.record.state == "ready" else self.record.state
+            return self._status(self.record, state, why)
+
+    def statuses(self) -> list[IndexStatus]:
+        """Return what `embeddings` lists: the index that answers, the one that is being built beside it (`next`), the
+        one that `rollback()` would bring back (`previous`)."""
+        found = [self.status()]
+        embed = f"sqlite-utils embed DB {self.record.table}"
+        notes = {
+            "next": f"being built, answers when complete: {embed} goes on, --rollback gives it up",
+            "previous": f"kept: {embed} --rollback brings it back, --forget-previous frees its space",
+        }
+        with translated():
+            beside = catalog.all_beside(self._connection, self.source.table)
+            return found + [self._status(record, role, notes[role]) for role, record in beside if role in notes]
+
+    def _status(self, record: IndexRecord, state: str, note: str | None) -> IndexStatus:
+        rows, chunk_count = chunks.count(self._connection, record)
+        pending, failed = queue.pending(self._connection, record)
         return IndexStatus(
             table=record.table,
             columns=record.text.columns,
             model=record.model,
             dimensions=record.dimensions,
-            state=record.state,
+            state=state,
             rows=rows,
             chunks=chunk_count,
             pending=pending,
             failed=failed,
             keyword_table=record.keyword.fts_table if record.keyword else None,
             vec_table=record.vec_table,
+            note=note,
         )
 
     # --- the connection ---
@@ -442,12 +544,6 @@ class SemanticIndex:
             self.source = describe(self._connection, self.source.table)
             self.record = catalog.find(self._connection, self.source.table)
             self._version = now
-
-    def _told(self, text: str) -> FloatVector:
-        """Return the query vector of a text, of the model that the index has now."""
-        with translated():
-            self._look_again()
-        return self._embedder().embed_query(text)
 
     def _unit(self, values: ArrayLike) -> FloatVector:
         """Return a caller's vector at unit length. Raises BadVector where it does not fit the index."""
@@ -485,13 +581,20 @@ def _chosen(
     dimensions: int | None,
     query_prefix: str | None,
     document_prefix: str | None,
-) -> Embedder:
-    """Return the embedder asked for; what is not asked for stays as it is in an existing index."""
+) -> tuple[Embedder, Mapping[str, Any] | None]:
+    """Return the embedder asked for, and what was chosen of its manner; what is not asked for stays as it is in an
+    existing index."""
     name = model or (existing.model if existing else default_model())
     plain = embedder(name)
-    asked = (task, dimensions, query_prefix, document_prefix)
-    if existing is not None and existing.model == plain.model_id and asked == (None,) * 4:
-        return embedder_for(existing)
+    asked = {
+        "task": task,
+        "dimensions": dimensions,
+        "query_prefix": query_prefix,
+        "document_prefix": document_prefix,
+    }
+    chosen = {name: value for name, value in asked.items() if value is not None}
+    if existing is not None and existing.model == plain.model_id and not chosen:
+        return embedder_for(existing), existing.settings.get(ASKED)
     manner: Manner = choose_manner(
         plain.model_id,
         task=task,
@@ -499,7 +602,7 @@ def _chosen(
         query_prefix=query_prefix,
         document_prefix=document_prefix,
     )
-    return embedder(name, manner)
+    return embedder(name, manner), chosen
 
 
 def _rebuilds(

@@ -71,6 +71,9 @@ MAPPED_BYTES: Final = 0x7FFF0000
 """How much of a file is mapped into memory: the most that SQLite is built for. Pages are read when they are wanted."""
 
 CATALOG_TABLE: Final = "_semantic_indexes"
+BESIDE_TABLE: Final = "_semantic_beside"
+"""Indexes that do not answer: one being built, and the one that a rollback brings back."""
+
 QUEUE_TABLE: Final = "_semantic_queue"
 ORPHAN_TABLE: Final = "_semantic_orphans"
 """Vectors whose row is gone, until the next drain takes them out of vec0."""

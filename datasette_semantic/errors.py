@@ -11,6 +11,7 @@
     │   └── BadVector             400  wrong length, zero, NaN or infinite
     ├── NoSuchIndex               404  the table has not been embedded yet
     ├── IndexStateError           409  the index cannot do this in its state
+    │   └── IndexChanged          409  another index answers in its place by now
     ├── ModelError                503  the embedding model failed or does not exist
     │   ├── NoSuchModel           404
     │   ├── ModelKeyMissing       503
@@ -38,6 +39,7 @@ __all__ = [
     "DatabaseProblem",
     "ExtensionMissing",
     "ExtraMissing",
+    "IndexChanged",
     "IndexStateError",
     "InputError",
     "ModelBusy",
@@ -109,6 +111,10 @@ class IndexStateError(SemanticError):
     """The index cannot do this in its present state."""
 
     status = 409
+
+
+class IndexChanged(IndexStateError):
+    """Another index answers for the table by now, or this one has other tables: read the catalog again."""
 
 
 class ModelError(SemanticError):

@@ -414,3 +414,5 @@ class IndexStatus:
     failed: int
     keyword_table: str | None
     vec_table: str
+    note: str | None = None
+    """What there is to know or to do: why the index is stale, how a change is finished or undone."""

@@ -15,7 +15,7 @@ from .progress import progress_bar
 
 if TYPE_CHECKING:
     from ..api import SemanticIndex
-    from ..records import UpdateReport
+    from ..records import IndexRecord, UpdateReport
 
 __all__ = ["embed"]
 
@@ -30,6 +30,9 @@ _HOW_TO_RUN = (
     "dry_run",
     "price",
     "watch",
+    "rollback",
+    "renew",
+    "forget_previous",
 )
 """Options that say how to run, not how an index is made."""
 
@@ -56,6 +59,9 @@ _HOW_TO_RUN = (
 @click.option("--retry-failed", is_flag=True, help="Give rows that were set aside another try")
 @click.option("--dry-run", is_flag=True, help="Only tell what would be done, and what it would cost")
 @click.option("--price", type=click.FloatRange(0), help="US dollars per million tokens, for --dry-run")
+@click.option("--renew", is_flag=True, help="Make a stale index anew, as its model's profile and chunker say now")
+@click.option("--rollback", is_flag=True, help="Undo the last change: the index that answered before answers again")
+@click.option("--forget-previous", is_flag=True, help="Free the space of the index that --rollback would bring back")
 @click.option("--watch", is_flag=True, help="Go on embedding what changes, until Ctrl-C")
 @arguments.quiet
 def embed(
@@ -80,6 +86,9 @@ def embed(
     retry_failed: bool,
     dry_run: bool,
     price: float | None,
+    renew: bool,
+    rollback: bool,
+    forget_previous: bool,
     watch: bool,
     quiet: bool,
 ) -> None:
@@ -87,13 +96,20 @@ def embed(
 
     With columns, the index of TABLE is made from their text, or brought up to date: only what changed is embedded.
     Without columns the index that TABLE has is brought up to date; without TABLE, every index of the database.
+    An index that is declared otherwise, with another model or other columns, goes on answering until the new one,
+    built beside it, is complete.
 
     Example:
 
     \b
         sqlite-utils embed movies.db movies title text
         sqlite-utils embed movies.db
+        sqlite-utils embed movies.db movies title text -m 3-small
+        sqlite-utils embed movies.db movies --rollback
     """
+    if rollback or forget_previous:
+        _undo(path, table_name, columns, forget=forget_previous, quiet=quiet)
+        return
     choices = {
         "model": model,
         "template": template,
@@ -112,10 +128,14 @@ def embed(
         return
     how: dict[str, Any] = {"concurrency": concurrency, "max_rpm": max_rpm, "max_tpm": max_tpm}
     found = _chosen(path, table_name, columns, choices)
+    if renew:
+        _renew(found, table_name)
     for index in found:
+        before = index.record
         with progress_bar(index.record.table, quiet=quiet) as progress:
             report = _updated(index, progress=progress, retry_failed=retry_failed, **how)
         note(_told(report), quiet=quiet)
+        note(_changed(index, before), quiet=quiet or index.record.id == before.id)
     if watch:
         _watch(found, quiet=quiet, **how)
 
@@ -138,13 +158,49 @@ def _planned(
         )
 
 
+def _undo(path: str, table: str | None, columns: tuple[str, ...], *, forget: bool, quiet: bool) -> None:
+    """Have the index before answer again, or give it up."""
+    from ..api import SemanticIndex
+
+    option = "--forget-previous" if forget else "--rollback"
+    if table is None or columns:
+        raise click.UsageError(f"{option} concerns the index that a table has: name TABLE, and no columns")
+    _refuse_choices()
+    with SemanticIndex(path, table) as index:
+        if forget:
+            there = index.forget_previous()
+            note(f"{table}: {'the previous index is gone' if there else 'no previous index is kept'}", quiet=quiet)
+            return
+        index.rollback()
+        status = index.status()
+        waiting = f", {status.pending:,} rows wait to be embedded" if status.pending else ""
+        note(f"{table}: {_made(index)} answers{waiting}", quiet=quiet)
+
+
+def _renew(found: list[SemanticIndex], table: str | None) -> None:
+    if table is None:
+        raise click.UsageError("--renew concerns the index of one table: name TABLE")
+    for index in found:
+        index.renew()
+
+
+def _made(index: SemanticIndex) -> str:
+    record = index.record
+    return f"{record.model} with {record.dimensions} dimensions over {', '.join(record.text.columns)}"
+
+
+def _changed(index: SemanticIndex, before: IndexRecord) -> str:
+    table = before.table
+    return f"{table}: {_made(index)} answers now; the index before is kept for --rollback until --forget-previous"
+
+
 def _watch(found: list[SemanticIndex], *, quiet: bool, **how: Any) -> None:
     """Embed what changes as it changes, until Ctrl-C."""
     note("watching for changes; Ctrl-C stops", quiet=quiet)
     try:
         while True:
             for index in found:
-                if index.status().pending:
+                if any(status.pending for status in index.statuses() if status.state != "previous"):
                     note(_told(index.update(**how)), quiet=quiet)
             sleep(_WATCH_SECONDS)
     except KeyboardInterrupt:

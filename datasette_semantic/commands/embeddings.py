@@ -19,6 +19,9 @@ __all__ = ["embeddings"]
 def embeddings(path: str, failed: bool) -> list[dict[str, Any]]:
     """List the semantic indexes of a database: table, columns, model, dimensions, state and counts
 
+    The state is `ready`, `building`, or `stale`: made otherwise than it would be now; the note says what repairs it.
+    While an index is changed the new one is listed too, as `next`; the one before stays as `previous`.
+
     Example:
 
     \b
@@ -30,4 +33,4 @@ def embeddings(path: str, failed: bool) -> list[dict[str, Any]]:
     found = indexes(path)
     if failed:
         return [{"table": index.record.table} | asdict(each) for index in found for each in index.failures()]
-    return [asdict(index.status()) for index in found]
+    return [asdict(status) for index in found for status in index.statuses()]

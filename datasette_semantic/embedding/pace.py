@@ -44,10 +44,22 @@ class Pace:
         self._free_at = [0.0, 0.0]
         self._quiet_until = 0.0
         self._stop = threading.Event()
+        self._parts: list[Pace] = []
+
+    def part(self) -> Pace:
+        """Return the pace of one drain among several: the same limits, but its end is not the end of the others."""
+        part = Pace(max_rpm=self._rates[0], max_tpm=self._rates[1], attempts=self._attempts, on_pause=self._on_pause)
+        part._lock, part._free_at, part._quiet_until = self._lock, self._free_at, self._quiet_until
+        self._parts.append(part)
+        if self._stop.is_set():
+            part.stop()
+        return part
 
     def stop(self) -> None:
         """Wake all who wait; they raise Stopped."""
         self._stop.set()
+        for part in self._parts:
+            part.stop()
 
     def ask(self, call: Callable[[], Answer], *, requests: int, tokens: int) -> Answer:
         """Call when it is allowed to, again after a pause where the model is busy.

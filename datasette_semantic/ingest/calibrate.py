@@ -22,7 +22,7 @@ from ..laws.text import row_text
 from ..laws.vectors import FloatMatrix, FloatVector
 from ..records import IndexRecord, Source
 from ..store import catalog, chunks, vector_index
-from ..store.connection import Connection, transaction
+from ..store.connection import Connection
 
 __all__ = ["calibrate"]
 
@@ -50,10 +50,9 @@ def calibrate(connection: Connection, source: Source, index: IndexRecord, embedd
         measured["weights"] = asdict(list_weights(words, questions @ rests.T))
     if rows >= FLOOR_AT:
         measured["floor"] = semantic_floor(_chance(connection, index, embedder))
-    with transaction(connection):
-        current = catalog.find(connection, index.table)
+    with catalog.writing(connection, index) as current:
         catalog.save_settings(connection, current, {**current.settings, **measured})
-    return catalog.find(connection, index.table)
+    return catalog.again(connection, index)
 
 
 def _texts(connection: Connection, source: Source, index: IndexRecord) -> Iterator[str]:

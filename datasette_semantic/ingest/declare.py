@@ -1,14 +1,16 @@
 """Declaring an index: what is asked for is checked whole, then made in one transaction. Nothing is embedded yet but
 one text.
 
-Every refusal comes before the first write, so that a mistake leaves the file as it was.
+Every refusal comes before the first write, so that a mistake leaves the file as it was. An index that answers and is
+declared otherwise goes on answering: the new one is made beside it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import Any
 
 from ..config import DEFAULT_MODEL
 from ..embedding.models import Embedder
@@ -21,10 +23,12 @@ from ..laws.vectors import FloatVector
 from ..records import Cell, ChunkSpec, IndexRecord, KeywordSpec, RowFilter, Source, TextSpec
 from ..store import chunks as chunk_store
 from ..store import companions, keyword_index, names
-from ..store.connection import Connection, sqlite_errors, transaction
+from ..store.connection import Connection, sqlite_errors
 from ..store.source import check_columns, check_filter, read_leniently
 from .cutting import cut
 from .hashing import text_hash
+from .reconcile import noting_schema
+from .staleness import ASKED, CUT, fingerprint
 
 __all__ = ["declare", "redeclared", "text_spec"]
 
@@ -78,13 +82,16 @@ def declare(
     embedder: Embedder,
     tokenize: str = "auto",
     replacing: IndexRecord | None = None,
+    beside: IndexRecord | None = None,
+    asked: Mapping[str, Any] | None = None,
     allow_empty: bool = False,
 ) -> IndexRecord:
-    """Make an empty index over a table: catalog entry, companion tables, triggers; `replacing` is dropped in the same
-    step.
+    """Make an empty index over a table: catalog entry, companion tables, triggers.
 
-    The model is asked, once at most, before the transaction begins. `allow_empty` lets the table have no text yet; the
-    keyword index is then `provisional` until text shows the table's languages.
+    `replacing` is dropped in the same step; `beside` goes on answering, and the new index is its `next`. `asked` is
+    what the user chose of the embedder's manner. The model is asked, once at most, before the transaction begins.
+    `allow_empty` lets the table have no text yet; the keyword index is then `provisional` until text shows the
+    table's languages.
 
     Raises InputError where the table has no rows or no text, ModelError where the model cannot embed, IndexStateError
     where a companion's name is taken.
@@ -92,14 +99,21 @@ def declare(
     sample = _sample(connection, source, text)
     if not sample and not allow_empty:
         raise InputError(_nothing_to_embed(connection, source, text))
-    first = _first_vector(sample or (_PROBE,), chunks, embedder)
-    dimensions = embedder.dimensions
+    before = replacing or beside
+    first = _first_vector(sample or (_PROBE,), chunks, embedder, before)
+    dimensions = embedder.dimensions if before is None else embedder.dimensions or _same_vectors(before, embedder)
     if dimensions is None:
         raise ModelError(
             f"model {embedder.model_id!r} could not embed any of the first {len(sample)} texts, so its "
             "dimensions are unknown"
         )
-    keyword = _keyword_spec(connection, source, text, sample, tokenize, replacing)
+    version = _version(connection, source, replacing=replacing, beside=beside)
+    keyword = _keyword_spec(connection, source, text, sample, tokenize, before)
+    vec_table = names.vec_table(source.table)
+    if beside is not None:
+        vec_table = names.aside_vec(source.table, version)
+        if keyword.owned:
+            keyword = replace(keyword, fts_table=names.aside_fts(source.table, version))
     record = IndexRecord(
         id=0,
         table=source.table,
@@ -108,24 +122,40 @@ def declare(
         keyword=keyword,
         model=embedder.model_id,
         dimensions=dimensions,
-        vec_table=names.vec_table(source.table),
-        chunk_table=names.chunk_table(source.table),
-        row_table=names.row_table(source.table),
+        vec_table=vec_table,
+        chunk_table=names.chunk_table(source.table, version),
+        row_table=names.row_table(source.table, version),
         state="building",
-        settings={"filled": False}
+        settings={"filled": False, CUT: fingerprint(chunks)}
+        | ({ASKED: dict(asked)} if asked is not None else {})
+        | ({names.VERSION: version} if version > 1 else {})
         | ({MANNER: embedder.manner.as_settings()} if embedder.manner.as_settings() else {})
-        | ({} if sample or tokenize != "auto" else {"provisional": True}),
+        | ({} if sample or tokenize != "auto" else {"provisional": True})
+        | (companions.inherited(before) if before is not None else {}),
     )
     if replacing is not None and replacing.model != DEFAULT_MODEL:
         chunk_store.keep_all(connection, replacing)
-    with transaction(connection):
+    with noting_schema(connection, source):
         if replacing is not None:
-            record = replace(record, settings={**record.settings, **companions.inherited(replacing)})
             companions.drop(connection, replacing, keep_shared=True)
-        index = companions.create(connection, source, record)
+        index = companions.create(connection, source, record, role=None if beside is None else "next")
         if first.vector is not None:
             chunk_store.remember(connection, index, [(first.hash, first.vector)])
     return index
+
+
+def _version(
+    connection: Connection, source: Source, *, replacing: IndexRecord | None, beside: IndexRecord | None
+) -> int:
+    if replacing is not None:
+        return names.version_of(replacing)
+    return companions.free_version(connection, source.table) if beside is not None else 1
+
+
+def _same_vectors(index: IndexRecord, embedder: Embedder) -> int | None:
+    """Return the dimensions of an index whose vectors are made as the embedder makes them; None for another's."""
+    same = (index.model, manner_of(index)) == (embedder.model_id, embedder.manner)
+    return index.dimensions if same else None
 
 
 def _sample(connection: Connection, source: Source, spec: TextSpec) -> list[str]:
@@ -182,12 +212,14 @@ def _nothing_to_embed(connection: Connection, source: Source, spec: TextSpec) ->
     return f"column(s) {columns} of table {source.table!r} hold no text in any row; name columns that hold words"
 
 
-def _first_vector(sample: Sequence[str], chunks: ChunkSpec, embedder: Embedder) -> _FirstText:
+def _first_vector(
+    sample: Sequence[str], chunks: ChunkSpec, embedder: Embedder, before: IndexRecord | None
+) -> _FirstText:
     """Learn the model's dimensions from a text of the table; its vector is kept, so that it is not paid for twice.
 
     Raises ModelError, also where the model has no vector for any of the texts that it is tried on.
     """
-    if embedder.dimensions is not None:
+    if embedder.dimensions is not None or (before is not None and _same_vectors(before, embedder)):
         return _FirstText("", b"", None)
     for written in sample[:3]:
         for chunk in cut(written, chunks, embedder.token_counter())[:1]:
@@ -206,10 +238,10 @@ def _keyword_spec(
     text: TextSpec,
     sample: Sequence[str],
     tokenize: str,
-    replacing: IndexRecord | None,
+    before: IndexRecord | None,
 ) -> KeywordSpec:
-    ours = replacing.keyword.fts_table if replacing and replacing.keyword and replacing.keyword.owned else None
-    existing = keyword_index.existing_fts(connection, source, but=ours)
+    ours = before.keyword.fts_table if before and before.keyword and before.keyword.owned else None
+    existing = keyword_index.existing_fts(connection, source, but=companions.own_fts(connection, source.table))
     if existing is not None:
         return existing
     chosen, analyzer = choose_tokenize(sample) if tokenize == "auto" else _named_tokenize(tokenize)

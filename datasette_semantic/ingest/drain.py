@@ -20,8 +20,8 @@ from ..laws.analysis import analyze
 from ..laws.text import row_text
 from ..laws.vectors import FloatVector
 from ..records import Cell, Chunk, IndexRecord, Progress, Source, UpdateReport
+from ..store import catalog, keyword_index, queue
 from ..store import chunks as chunk_store
-from ..store import keyword_index, queue
 from ..store.chunks import ChunkLine, RowLine
 from ..store.connection import Connection, transaction
 from .courtesy import Courtesy
@@ -311,7 +311,9 @@ class _Run:
             self.size = min(_LARGEST, self.size * 2)
 
     def _write_batch(self, batch: Sequence[_Row]) -> None:
-        connection, index = self.connection, self.index
+        # Meanwhile another run may have let this index answer, under other names, or given it cells.
+        connection, index = self.connection, catalog.again(self.connection, self.index)
+        self.index = index
         held = queue.still_held(connection, index, [row.claim for row in batch], worker=self.worker)
         mine = [row for row in batch if row.claim.row_id in held]
         gone = [row for row in mine if not row.hash]
@@ -363,6 +365,7 @@ class _Run:
         dropped = _ORPHAN_BATCH
         while dropped == _ORPHAN_BATCH:
             with transaction(self.connection):
+                self.index = catalog.again(self.connection, self.index)
                 dropped = chunk_store.drop_orphans(
                     self.connection, self.index, keep=self.embedder.remote, limit=_ORPHAN_BATCH
                 )

@@ -23,7 +23,7 @@ def fill(connection: Connection, source: Source, index: IndexRecord) -> IndexRec
     """
     while not index.settings.get("filled"):
         with transaction(connection):
-            current = catalog.find(connection, source.table)  # another process may be filling too
+            current = catalog.again(connection, index)  # another process may be filling too
             if current.settings.get("filled"):
                 return current
             index = _step(connection, source, current)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..embedding.models import Embedder
@@ -26,7 +26,7 @@ def plan(
     connection: Connection,
     source: Source,
     *,
-    existing: IndexRecord | None,
+    there: Sequence[IndexRecord],
     text: TextSpec,
     chunks: ChunkSpec,
     embedder: Embedder,
@@ -34,12 +34,14 @@ def plan(
     max_rpm: float | None = None,
     max_tpm: float | None = None,
 ) -> Plan:
-    """Read the table as a drain would, and count. Memory grows by 16 bytes and a little per text to be sent."""
-    same_vectors = (
-        existing is not None and existing.model == embedder.model_id and manner_of(existing) == embedder.manner
-    )
-    same_texts = same_vectors and existing is not None and (existing.text, existing.chunks) == (text, chunks)
-    known_rows = _row_hashes(connection, source, existing) if same_texts and existing is not None else {}
+    """Read the table as a drain would, and count. Memory grows by 16 bytes and a little per text to be sent.
+
+    `there` are the table's indexes: rows of one that was made just so are not looked at again where they are unchanged,
+    and vectors of any whose model is asked alike are not paid for again.
+    """
+    lenders = [index for index in there if (index.model, manner_of(index)) == (embedder.model_id, embedder.manner)]
+    existing = next((index for index in lenders if (index.text, index.chunks) == (text, chunks)), None)
+    known_rows = _row_hashes(connection, source, existing) if existing is not None else {}
     count = embedder.token_counter() or estimate_tokens
     rows = pieces = tokens = 0
     seen: set[bytes] = set()
@@ -54,8 +56,8 @@ def plan(
                 pieces += 1
                 fresh.setdefault(text_hash(chunk.text), chunk.text)
         unseen = [hash_ for hash_ in fresh if hash_ not in seen]
-        if same_vectors and existing is not None and embedder.remote:
-            known = chunk_store.known_vectors(connection, existing, unseen)
+        if lenders and embedder.remote:
+            known = chunk_store.known_vectors(connection, lenders[0], unseen)
             unseen = [hash_ for hash_ in unseen if hash_ not in known]
         seen.update(unseen)
         prefix = embedder.manner.document_prefix

@@ -7,13 +7,16 @@ another schema version.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from ..laws.quoting import quote
 from ..records import IndexRecord, Source
 from ..store import catalog, companions, keyword_index, names
 from ..store import chunks as chunk_store
 from ..store.connection import Connection, transaction
 
-__all__ = ["note_schema", "reconcile"]
+__all__ = ["note_schema", "noting_schema", "reconcile"]
 
 
 def reconcile(connection: Connection, source: Source, index: IndexRecord) -> IndexRecord:
@@ -24,14 +27,14 @@ def reconcile(connection: Connection, source: Source, index: IndexRecord) -> Ind
     """
     if companions.has_triggers(connection, source, index) and not _may_be_renumbered(connection, source, index):
         return index
-    with transaction(connection):
-        companions.drop_triggers(connection, source.table)
+    with catalog.writing(connection, index) as index:
+        companions.drop_triggers(connection, index)
         _drop_lost_rows(connection, source, index)
         keyword_index.clear(connection, index)
         companions.create_triggers(connection, source, index)
         settings = {name: value for name, value in index.settings.items() if name != "after"} | {"filled": False}
         catalog.save_settings(connection, index, settings)
-        return catalog.find(connection, source.table)
+        return catalog.again(connection, index)
 
 
 def _may_be_renumbered(connection: Connection, source: Source, index: IndexRecord) -> bool:
@@ -45,9 +48,25 @@ def note_schema(connection: Connection, source: Source, index: IndexRecord) -> I
     version = _schema_version(connection)
     if source.declared_key or index.settings.get("schema_version") == version:
         return index
-    with transaction(connection):
+    with catalog.writing(connection, index) as index:
         catalog.save_settings(connection, index, {**index.settings, "schema_version": version})
-    return catalog.find(connection, source.table)
+    return catalog.again(connection, index)
+
+
+@contextmanager
+def noting_schema(connection: Connection, source: Source) -> Iterator[None]:
+    """A transaction that changes the schema without moving rows: indexes that were in step with it stay so."""
+    with transaction(connection):
+        before = _schema_version(connection)
+        yield
+        if source.declared_key:
+            return
+        after = _schema_version(connection)
+        answering = catalog.find_or_none(connection, source.table)
+        beside = [index for _role, index in catalog.all_beside(connection, source.table)]
+        for index in ([answering] if answering else []) + beside:
+            if index.settings.get("schema_version") == before:
+                catalog.save_settings(connection, index, {**index.settings, "schema_version": after})
 
 
 def _schema_version(connection: Connection) -> int:

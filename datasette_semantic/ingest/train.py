@@ -18,8 +18,8 @@ from ..config import TRAIN_AT, TRAIN_SAMPLE, VEC_CHUNK_SIZE
 from ..laws.clustering import cell_count, kmeans
 from ..laws.vectors import FloatMatrix
 from ..records import IndexRecord
-from ..store import cells, samples
-from ..store.connection import Connection, transaction
+from ..store import catalog, cells, samples
+from ..store.connection import Connection
 from .courtesy import Courtesy
 
 __all__ = ["DEFAULT_RECALL", "needs_training", "train"]
@@ -53,13 +53,13 @@ def train(connection: Connection, index: IndexRecord, *, vectors: int, recall: f
     if trained is None or trained.probes > 0:
         count = cell_count(vectors)
         centroids = kmeans(samples.draw(connection, index, size=count * TRAIN_SAMPLE), cells=count)
-        with transaction(connection):
+        with catalog.writing(connection, index):
             index = cells.install(connection, index, centroids, vectors=vectors)
     _move_all(connection, index)
-    with transaction(connection):
+    with catalog.writing(connection, index):
         cells.retire(connection, index)
     probes, measured = _choose_probes(connection, index, recall)
-    with transaction(connection):
+    with catalog.writing(connection, index):
         return cells.set_probes(connection, index, probes=probes, recall=measured)
 
 
@@ -87,7 +87,7 @@ def _move(connection: Connection, index: IndexRecord, blocks: Sequence[cells.Blo
     while start < len(blocks):
         began = time.monotonic()
         end = min(len(blocks), start + size)
-        with transaction(connection):
+        with catalog.writing(connection, index):
             cells.place(connection, index, blocks[start:end], numbers[starts[start] : starts[end]])
         spent = time.monotonic() - began
         start = end

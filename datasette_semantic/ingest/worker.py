@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..embedding.models import embedder_for
 from ..embedding.pace import Pace
 from ..errors import NoSuchTable
 from ..records import IndexRecord, Progress, UpdateReport
@@ -24,7 +23,8 @@ def drain_all(
     concurrency: int = 1,
     progress: Callable[[Progress], None] | None = None,
 ) -> list[UpdateReport]:
-    """Drain every index that `wanted` picks and that has rows waiting; return what was done, often nothing.
+    """Drain every index that `wanted` picks and that has rows waiting or is being changed; return what was done, often
+    nothing.
 
     Run it in a thread, on a connection of its own with sqlite-vec loaded: it calls models, and holds short write
     transactions only. `pace.stop()` from another thread ends the waiting for a busy model. Raises ModelError,
@@ -33,15 +33,12 @@ def drain_all(
     reports = []
     for record in catalog.all_indexes(connection):
         waiting, _aside = queue.pending(connection, record)
-        if not waiting or not wanted(record):
+        changing = any(role != "previous" for role, _index in catalog.all_beside(connection, record.table))
+        if not (waiting or changing) or not wanted(record):
             continue
         try:
             source = describe(connection, record.table)
         except NoSuchTable:
             continue  # the table was dropped: `embeddings` lists its index, `drop-embeddings` removes it
-        reports.append(
-            update(
-                connection, source, record, embedder_for(record), pace=pace, concurrency=concurrency, progress=progress
-            )
-        )
+        reports.append(update(connection, source, record, pace=pace, concurrency=concurrency, progress=progress))
     return reports

@@ -9,7 +9,7 @@ from typing import Any
 from ..config import OWN_PREFIX
 from ..errors import InputError
 from ..records import IndexRecord, Source
-from ..store.catalog import all_indexes
+from ..store.catalog import all_beside, all_indexes
 from ..store.companions import companion_names
 from ..store.connection import sqlite_errors
 from ..store.names import content_view
@@ -46,7 +46,7 @@ def companions_of(indexes: Iterable[IndexRecord], names: Iterable[str]) -> dict[
     """
     records = tuple(indexes)
     everything = tuple(dict.fromkeys(record.table for record in records))
-    views = {content_view(record.table) for record in records}
+    views = {content_view(record) for record in records}
     found: dict[str, tuple[str, ...]] = {}
     for name in names:
         owners = tuple(dict.fromkeys(record.table for record in records if _belongs(name, record)))
@@ -81,13 +81,14 @@ def _belongs(name: str, record: IndexRecord) -> bool:
 def _read(conn: Any) -> DatabaseView:
     try:
         indexes = tuple(all_indexes(conn))
+        beside = tuple(index for _role, index in all_beside(conn))
         names = [
             str(name) for (name,) in conn.execute("select name from sqlite_master where type in ('table', 'view')")
         ]
     except sqlite_errors():
         return DatabaseView(looked_at=time.monotonic())
     sources = {index.table: source for index in indexes if (source := _source(conn, index.table)) is not None}
-    return DatabaseView(indexes, sources, companions_of(indexes, names), time.monotonic())
+    return DatabaseView(indexes, sources, companions_of((*indexes, *beside), names), time.monotonic())
 
 
 def _source(conn: Any, table: str) -> Source | None:

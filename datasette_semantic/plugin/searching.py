@@ -12,11 +12,12 @@ from datasette.utils import sqlite_timelimit
 
 from ..embedding.models import embedder_for
 from ..embedding.profiles import Manner, manner_of
-from ..errors import BadFilter, BadVector, DatabaseProblem, ModelError, NoSuchIndex, NoSuchTable
+from ..errors import BadFilter, BadVector, DatabaseProblem, IndexChanged, ModelError, NoSuchIndex, NoSuchTable
 from ..laws.fts_query import parse
 from ..laws.quoting import quote
 from ..records import IndexRecord, ListWeights, RowFilter, SearchRequest, SearchResults, Source
 from ..search.request import check_weights, weights_of
+from ..store.catalog import answering
 from ..store.connection import sqlite_errors
 from ..store.source import check_filter, conjunction, parse_key
 from .companions import look_at
@@ -31,6 +32,9 @@ _MODEL_SECONDS = 10.0
 """How long a page waits for a model before it shows what the words alone find."""
 
 _VECTORS_KEPT = 512
+
+_TRIES = 3
+"""How often a search begins anew because another index has taken the place of the one that was looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,24 @@ async def answer(
 
     Raises SemanticError where the request makes no sense (BadFilter, NoSuchRow) or the database fails.
     """
+    for _try in range(_TRIES - 1):
+        try:
+            return await _answer(datasette, target, query, filters, within, columns, weights)
+        except IndexChanged:  # noqa: PERF203
+            state_of(datasette).databases.pop(target.database, None)
+            target = await find_target(datasette, target.database, target.source.table)
+    return await _answer(datasette, target, query, filters, within, columns, weights)
+
+
+async def _answer(
+    datasette: Any,
+    target: Target,
+    query: QueryString,
+    filters: Sequence[RowFilter],
+    within: Sequence[RowFilter],
+    columns: Sequence[str] | None,
+    weights: ListWeights | None,
+) -> Answer:
     started = time.perf_counter()
     vector, notices = await _meaning(datasette, target, query)
     request = SearchRequest(
@@ -108,11 +130,12 @@ async def answer(
             check_filter(conn, target.source, each)
         like = None if query.like is None else parse_key(conn, target.source, key_parts(query.like))
         asked = replace(request, like=like)
-        if query.sort is not None:
-            return sorted_page(
-                conn, target.index, asked, vector, query.place, by=query.sort, descending=query.descending
-            )
-        return ranked_page(conn, target.index, asked, vector, query.place)
+        with answering(conn, target.index):
+            if query.sort is not None:
+                return sorted_page(
+                    conn, target.index, asked, vector, query.place, by=query.sort, descending=query.descending
+                )
+            return ranked_page(conn, target.index, asked, vector, query.place)
 
     results, offset = await in_database(datasette, target.database, run)
     told = (*notices, *results.warnings)

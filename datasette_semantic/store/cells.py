@@ -110,7 +110,7 @@ def set_probes(connection: Connection, index: IndexRecord, *, probes: int, recal
 def _save(connection: Connection, index: IndexRecord, cells: Cells) -> IndexRecord:
     values = {name: getattr(cells, name) for name in Cells.__slots__}
     catalog.save_settings(connection, index, {**index.settings, "cells": values})
-    return catalog.find(connection, index.table)
+    return catalog.again(connection, index)
 
 
 def retire(connection: Connection, index: IndexRecord) -> None:

@@ -11,7 +11,7 @@ from ..config import CACHE_TABLE, ORPHAN_TABLE, QUEUE_TABLE
 from ..laws.quoting import quote
 from ..laws.vectors import FloatVector, from_blob, to_blob
 from ..records import Cell, IndexRecord, RowKey, Source, Span
-from . import names, vector_index
+from . import catalog, names, vector_index
 from .connection import Connection, transaction
 from .source import json_list, read_leniently
 
@@ -125,23 +125,45 @@ def row_hashes(connection: Connection, index: IndexRecord, row_ids: Sequence[int
 
 
 def known_vectors(connection: Connection, index: IndexRecord, hashes: Sequence[bytes]) -> dict[bytes, FloatVector]:
-    """Return vectors that this index or the cache holds already for texts with these hashes."""
-    wanted = ",".join("?" * len(hashes))
+    """Return vectors that this index, one beside it, or the cache holds already for texts with these hashes."""
     if not hashes:
         return {}
+    found: dict[bytes, FloatVector] = {}
+    with catalog.reading(connection, index) as current:
+        for holder in (current, *_like(connection, current)):
+            found |= _held(connection, holder, [value for value in hashes if value not in found])
+        found |= _cached(connection, current, hashes)
+    return found
+
+
+def _held(connection: Connection, index: IndexRecord, hashes: Sequence[bytes]) -> dict[bytes, FloatVector]:
     rows = connection.execute(
-        f"select hash, min(id) from {quote(index.chunk_table)} where hash in ({wanted}) group by hash", tuple(hashes)
+        f"select hash, min(id) from {quote(index.chunk_table)} where hash in ({','.join('?' * len(hashes))}) "
+        "group by hash",
+        tuple(hashes),
     ).fetchall()
     by_id = {id_: value for value, id_ in map(tuple, rows)}
-    found = {by_id[id_]: vector for id_, vector in vector_index.vectors(connection, index, list(by_id)).items()}
-    cached = connection.execute(
+    return {by_id[id_]: vector for id_, vector in vector_index.vectors(connection, index, list(by_id)).items()}
+
+
+def _cached(connection: Connection, index: IndexRecord, hashes: Sequence[bytes]) -> dict[bytes, FloatVector]:
+    rows = connection.execute(
         f"select hash, vector from {CACHE_TABLE} where model = ? and dimensions = ? and purpose = ? and hash in "
-        f"({wanted})",
+        f"({','.join('?' * len(hashes))})",
         (index.model, index.dimensions, _purpose(index), *hashes),
     ).fetchall()
-    for value, blob in map(tuple, cached):
-        found[value] = from_blob(blob, dimensions=index.dimensions)[0]
-    return found
+    return {value: from_blob(blob, dimensions=index.dimensions)[0] for value, blob in map(tuple, rows)}
+
+
+def _like(connection: Connection, index: IndexRecord) -> list[IndexRecord]:
+    """Return the other indexes of the table whose vectors would be the same for the same text."""
+    answering = catalog.find_or_none(connection, index.table)
+    others = [*([answering] if answering else []), *(other for _, other in catalog.all_beside(connection, index.table))]
+
+    def made(each: IndexRecord) -> tuple[str, int, str]:
+        return each.model, each.dimensions, _purpose(each)
+
+    return [other for other in others if other.id != index.id and made(other) == made(index)]
 
 
 def remember(connection: Connection, index: IndexRecord, items: Iterable[tuple[bytes, FloatVector]]) -> None:
@@ -155,11 +177,15 @@ def remember(connection: Connection, index: IndexRecord, items: Iterable[tuple[b
 
 
 def keep_all(connection: Connection, index: IndexRecord) -> None:
-    """Copy every vector of an index into the cache before the index goes, in short transactions."""
+    """Copy every vector of an index into the cache before the index goes, in short transactions; those excepted that
+    another index of the table holds."""
     after = -(2**63)
+    held = "".join(
+        f" and hash not in (select hash from {quote(other.chunk_table)})" for other in _like(connection, index)
+    )
     while True:
         rows = connection.execute(
-            f"select id, hash from {quote(index.chunk_table)} where id > ? order by id limit ?",
+            f"select id, hash from {quote(index.chunk_table)} where id > ?{held} order by id limit ?",
             (after, _KEPT_AT_A_TIME),
         ).fetchall()
         if not rows:

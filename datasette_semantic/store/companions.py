@@ -1,4 +1,8 @@
-"""The companion tables of an index: made together, dropped together."""
+"""The companion tables of an index: made together, dropped together.
+
+An index is whole in itself, triggers included, whether it answers or stands beside one that does: what is done to one
+of them is never felt by another.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..config import CACHE_TABLE, CATALOG_TABLE, ORPHAN_TABLE, QUEUE_TABLE, SAMPLE_TABLE, VEC_CHUNK_SIZE
+from ..config import BESIDE_TABLE, CACHE_TABLE, CATALOG_TABLE, ORPHAN_TABLE, QUEUE_TABLE, SAMPLE_TABLE, VEC_CHUNK_SIZE
 from ..errors import IndexStateError
 from ..laws.quoting import quote
 from ..records import IndexRecord, Source
@@ -16,7 +20,19 @@ from .keyword_index import create_sql, needs_view, view_sql
 from .source import json_list, unique_keys
 from .triggers import trigger_sql
 
-__all__ = ["companion_names", "create", "create_triggers", "drop", "drop_triggers", "has_triggers", "inherited"]
+__all__ = [
+    "bulky_tables",
+    "companion_names",
+    "create",
+    "create_triggers",
+    "drop",
+    "drop_all",
+    "drop_triggers",
+    "free_version",
+    "has_triggers",
+    "inherited",
+    "own_fts",
+]
 
 _SHARED = {
     QUEUE_TABLE: f"""create table if not exists {QUEUE_TABLE} (
@@ -51,18 +67,21 @@ _COUNTED = "sqlite_sequence"
 """The setting that says whether the file had `sqlite_sequence` before the first index."""
 
 
-def create(connection: Connection, source: Source, record: IndexRecord) -> IndexRecord:
+def create(
+    connection: Connection, source: Source, record: IndexRecord, *, role: catalog.Role | None = None
+) -> IndexRecord:
     """Make the catalog entry, the companion tables and the triggers of a new index; return the record with its id.
 
-    Run it inside a transaction. Raises IndexStateError where a table of that name stands in the way.
+    Without a role it is the one that answers. Run it inside a transaction. Raises IndexStateError where a table of
+    that name stands in the way.
     """
     _refuse_taken(connection, record)
     counted = _counted_before(connection, record)
     record = replace(record, settings={**record.settings, _COUNTED: counted})
-    connection.execute(catalog.CREATE_CATALOG)
+    connection.execute(catalog.CREATE_CATALOG if role is None else catalog.CREATE_BESIDE)
     for sql in _SHARED.values():
         connection.execute(sql)
-    index = replace(record, id=catalog.insert(connection, record))
+    index = replace(record, id=catalog.insert(connection, record, role=role))
     for sql in _own_tables(source, index, _key_types(connection, source)):
         connection.execute(sql)
     create_triggers(connection, source, index)
@@ -72,6 +91,22 @@ def create(connection: Connection, source: Source, record: IndexRecord) -> Index
 def inherited(index: IndexRecord) -> dict[str, Any]:
     """Return the settings that an index in the place of this one takes over."""
     return {name: index.settings[name] for name in (_COUNTED,) if name in index.settings}
+
+
+def own_fts(connection: Connection, table: str) -> set[str]:
+    """Return the names of the FTS5 tables that are ours, of all indexes of a table."""
+    answering = catalog.find_or_none(connection, table)
+    found = [*([answering] if answering else []), *(index for _role, index in catalog.all_beside(connection, table))]
+    return {index.keyword.fts_table for index in found if index.keyword is not None and index.keyword.owned}
+
+
+def free_version(connection: Connection, table: str) -> int:
+    """Return the lowest version that no index of a table has."""
+    taken = {names.version_of(index) for _role, index in catalog.all_beside(connection, table)}
+    answering = catalog.find_or_none(connection, table)
+    if answering is not None:
+        taken.add(names.version_of(answering))
+    return next(version for version in range(1, len(taken) + 2) if version not in taken)
 
 
 def _counted_before(connection: Connection, record: IndexRecord) -> bool:
@@ -108,11 +143,11 @@ def _own_tables(source: Source, index: IndexRecord, types: Sequence[str]) -> Ite
     external = spec is not None and spec.owned and spec.analyzer is None
     words = "".join(f", c{n}" for n in range(len(spec.columns))) if external and spec is not None else ""
     aside = f"row_id integer primary key{words}, lost integer not null default 0"
-    yield f"create table {quote(names.replaced_table(source.table))} ({aside})"
+    yield f"create table {quote(names.replaced_table(index))} ({aside})"
     if spec is not None and spec.owned:
         if spec.analyzer is None and needs_view(source, spec):
             yield view_sql(source, index, spec)
-        yield create_sql(source, spec)
+        yield create_sql(source, index, spec)
 
 
 def _key_types(connection: Connection, source: Source) -> tuple[str, ...]:
@@ -135,9 +170,9 @@ def create_triggers(connection: Connection, source: Source, index: IndexRecord) 
         connection.execute(sql)
 
 
-def drop_triggers(connection: Connection, table: str) -> None:
-    """Take our triggers off a table; those that are not there are passed over."""
-    for name in names.trigger_names(table):
+def drop_triggers(connection: Connection, index: IndexRecord) -> None:
+    """Take an index's triggers off its table; those that are not there are passed over."""
+    for name in names.trigger_names(index):
         connection.execute(f"drop trigger if exists {quote(name)}")
 
 
@@ -164,8 +199,8 @@ def companion_names(index: IndexRecord) -> list[str]:
         *keyword,
         index.row_table,
         index.chunk_table,
-        names.replaced_table(index.table),
-        names.content_view(index.table),
+        names.replaced_table(index),
+        names.content_view(index),
     ]
 
 
@@ -174,7 +209,7 @@ def drop(connection: Connection, index: IndexRecord, *, keep_shared: bool = Fals
 
     `keep_shared` leaves those be, for an index that comes in its place.
     """
-    drop_triggers(connection, index.table)
+    drop_triggers(connection, index)
     for name in companion_names(index):
         found = connection.execute("select type from sqlite_master where name = ?", (name,)).fetchone()
         if found is not None:
@@ -182,12 +217,33 @@ def drop(connection: Connection, index: IndexRecord, *, keep_shared: bool = Fals
     catalog.remove(connection, index)
     for table in (QUEUE_TABLE, ORPHAN_TABLE, SAMPLE_TABLE):
         connection.execute(f"delete from {table} where index_id = ?", (index.id,))
+    if not catalog.all_beside(connection):
+        _drop_tables(connection, (BESIDE_TABLE,))
     if not keep_shared and not catalog.all_indexes(connection):
-        _drop_all(connection, (*_SHARED, CATALOG_TABLE))
+        _drop_tables(connection, (*_SHARED, CATALOG_TABLE))
         if not index.settings.get(_COUNTED, True):
             sequence.remove(connection)
 
 
-def _drop_all(connection: Connection, tables: Iterable[str]) -> None:
+def bulky_tables(connection: Connection, index: IndexRecord) -> list[str]:
+    """Return the ordinary tables of an index that grow with its vectors, the largest first."""
+    names_ = [f"{index.vec_table}_vector_chunks00", f"{index.vec_table}_chunks", f"{index.vec_table}_rowids"]
+    names_ += [index.chunk_table, index.row_table]
+    rows = connection.execute(
+        "select name from sqlite_master where type = 'table' and name in (select value from json_each(?))",
+        (json_list(names_),),
+    ).fetchall()
+    found = {row[0] for row in rows}
+    return [name for name in names_ if name in found]
+
+
+def drop_all(connection: Connection, index: IndexRecord) -> None:
+    """Remove the index that answers for a table and whatever stands beside it."""
+    for _role, other in catalog.all_beside(connection, index.table):
+        drop(connection, other)
+    drop(connection, catalog.find_or_none(connection, index.table) or index)
+
+
+def _drop_tables(connection: Connection, tables: Iterable[str]) -> None:
     for table in tables:
         connection.execute(f"drop table if exists {quote(table)}")

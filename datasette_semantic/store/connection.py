@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 else:
     Connection = Any
 
-__all__ = ["Connection", "connect", "has_vec", "prepare", "sqlite_errors", "transaction", "translated"]
+__all__ = ["Connection", "connect", "has_vec", "prepare", "snapshot", "sqlite_errors", "transaction", "translated"]
 
 _CURE = (
     "use a Python whose sqlite3 can load extensions, or `pip install pysqlite3` where it has a wheel "
@@ -112,6 +112,19 @@ def transaction(connection: Connection) -> Iterator[None]:
                 connection.execute("release semantic")
         raise
     connection.execute("release semantic" if nested else "commit")
+
+
+@contextmanager
+def snapshot(connection: Connection) -> Iterator[None]:
+    """Run the body over one view of the file, whoever writes meanwhile. It must not write."""
+    if connection.in_transaction:
+        yield
+        return
+    connection.execute("begin")
+    try:
+        yield
+    finally:
+        connection.execute("commit")
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..laws.quoting import quote, quote_string
@@ -30,10 +30,10 @@ _RESERVED = frozenset({"rank", "rowid", "_rowid_", "oid"})
 """Column names that FTS5 keeps for itself."""
 
 
-def existing_fts(connection: Connection, source: Source, *, but: str | None = None) -> KeywordSpec | None:
+def existing_fts(connection: Connection, source: Source, *, but: Collection[str] = ()) -> KeywordSpec | None:
     """Return the FTS5 table that the user already has over this table, by parsing its DDL; None if there is none.
 
-    `but` names one of ours, to be passed over.
+    `but` names those that are ours, to be passed over.
     A table counts when its `content` option names the source, its `content_rowid` is the source's rowid, and it can
     find phrases.
     """
@@ -41,7 +41,7 @@ def existing_fts(connection: Connection, source: Source, *, but: str | None = No
         "select name, sql from sqlite_master where type = 'table' and sql like '%fts5%' order by name"
     ).fetchall()
     for name, sql in map(tuple, rows):
-        if name == but:
+        if name in but:
             continue
         match = re.search(r"using\s+fts5\s*\((.*)\)\s*$", sql, re.IGNORECASE | re.DOTALL)
         if match is None:
@@ -119,7 +119,7 @@ def view_sql(source: Source, index: IndexRecord, spec: KeywordSpec) -> str:
         f"s.{quote(column)} as {quote(alias)}"
         for column, alias in zip(spec.columns, content_columns(spec), strict=True)
     )
-    view = f"create view {quote(names.content_view(source.table))} as"
+    view = f"create view {quote(names.content_view(index))} as"
     rowid = quote(_content_rowid(spec))
     if direct is not None:
         return f"{view} select s.{quote(direct)} as {rowid}, {columns} from {quote(source.table)} s"
@@ -128,14 +128,14 @@ def view_sql(source: Source, index: IndexRecord, spec: KeywordSpec) -> str:
     return f"{view} select r.row_id as {rowid}, {columns} from {joined}"
 
 
-def create_sql(source: Source, spec: KeywordSpec) -> str:
+def create_sql(source: Source, index: IndexRecord, spec: KeywordSpec) -> str:
     """Return the DDL of the FTS5 table."""
     columns = ", ".join(map(quote, content_columns(spec)))
     options = [f"tokenize={quote_string(spec.tokenize)}"]
     if spec.analyzer is None:
         if needs_view(source, spec):
             options += [
-                f"content={quote_string(names.content_view(source.table))}",
+                f"content={quote_string(names.content_view(index))}",
                 f"content_rowid={quote_string(_content_rowid(spec))}",
             ]
         else:

@@ -1,8 +1,12 @@
-"""The names of an index's companions, and the SQL that leads from a row's key to its row_id."""
+"""The names of an index's companions, and the SQL that leads from a row's key to its row_id.
+
+A table may have several indexes: one that answers, one being built, one kept. Each has a *version*, from 1, that tells
+their companions apart. Vectors and words of the one that answers bear the names that people know: TABLE_vec, TABLE_fts.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from ..config import OWN_PREFIX
 from ..laws.quoting import quote
@@ -10,6 +14,9 @@ from ..records import IndexRecord, Source
 
 __all__ = [
     "TRIGGERS",
+    "VERSION",
+    "aside_fts",
+    "aside_vec",
     "chunk_table",
     "content_view",
     "direct_key",
@@ -19,36 +26,60 @@ __all__ = [
     "row_table",
     "trigger_names",
     "vec_table",
+    "version_of",
 ]
 
 TRIGGERS: Final = ("before_insert", "before_update", "insert", "update", "rekey", "delete", "settled")
+
+
+VERSION: Final = "version"
+"""The setting that holds an index's version."""
+
+
+def version_of(index: IndexRecord) -> int:
+    version: Any = index.settings.get(VERSION, 1)
+    return int(version)
 
 
 def vec_table(table: str) -> str:
     return f"{table}_vec"
 
 
-def row_table(table: str) -> str:
-    return f"{OWN_PREFIX}rows_{table}"
+def aside_vec(table: str, version: int) -> str:
+    """The vectors of an index that does not answer."""
+    return f"{OWN_PREFIX}vec{version}_{table}"
 
 
-def chunk_table(table: str) -> str:
-    return f"{OWN_PREFIX}chunks_{table}"
+def aside_fts(table: str, version: int) -> str:
+    """The words of an index that does not answer."""
+    return f"{OWN_PREFIX}fts{version}_{table}"
 
 
-def content_view(table: str) -> str:
+def row_table(table: str, version: int = 1) -> str:
+    return _named("rows", table, version)
+
+
+def chunk_table(table: str, version: int = 1) -> str:
+    return _named("chunks", table, version)
+
+
+def content_view(index: IndexRecord) -> str:
     """The view that FTS5 reads where the table's own rowid or column names will not do."""
-    return f"{OWN_PREFIX}text_{table}"
+    return _named("text", index.table, version_of(index))
 
 
-def replaced_table(table: str) -> str:
+def replaced_table(index: IndexRecord) -> str:
     """Holds, within one statement, the rows that INSERT OR REPLACE may be about to remove, with their text."""
-    return f"{OWN_PREFIX}replaced_{table}"
+    return _named("replaced", index.table, version_of(index))
 
 
-def trigger_names(table: str) -> tuple[str, ...]:
+def trigger_names(index: IndexRecord) -> tuple[str, ...]:
     """The names of the triggers, in the order of TRIGGERS."""
-    return tuple(f"{OWN_PREFIX}{event}_{table}" for event in TRIGGERS)
+    return tuple(_named(event, index.table, version_of(index)) for event in TRIGGERS)
+
+
+def _named(what: str, table: str, version: int) -> str:
+    return f"{OWN_PREFIX}{what}{version if version > 1 else ''}_{table}"
 
 
 def direct_key(source: Source) -> str | None:

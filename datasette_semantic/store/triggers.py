@@ -46,7 +46,7 @@ def trigger_sql(source: Source, index: IndexRecord, unique: Sequence[UniqueKey])
     }
     return {
         name: f"create trigger {quote(name)} {made[event]}"
-        for event, name in zip(names.TRIGGERS, names.trigger_names(source.table), strict=True)
+        for event, name in zip(names.TRIGGERS, names.trigger_names(index), strict=True)
     }
 
 
@@ -57,7 +57,7 @@ class _Triggers:
         self.unique = unique
         self.table = quote(source.table)
         self.rows = quote(index.row_table)
-        self.aside = quote(names.replaced_table(source.table))
+        self.aside = quote(names.replaced_table(index))
         self.direct = names.direct_key(source)
         keyword = index.keyword
         self.external = keyword if keyword is not None and keyword.owned and keyword.analyzer is None else None
