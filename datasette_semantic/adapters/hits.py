@@ -31,8 +31,8 @@ from ..embedding.models import embedder
 from ..errors import BadOption, BadVector, ModelError, SemanticError
 from ..laws.fts_query import parse
 from ..laws.vectors import from_blob, to_blob
-from ..records import Hit, ListWeights, SearchResults
-from ..search.request import check_limit, check_mode, check_offset
+from ..records import Boost, Hit, ListWeights, SearchResults
+from ..search.request import check_diversity, check_limit, check_mode, check_offset
 from ..store.connection import Connection, translated
 
 __all__ = [
@@ -75,19 +75,24 @@ class HitsRequest:
     """SQL over the table's columns, or a mapping in Datasette's grammar."""
     params: Mapping[str, Any] = field(default_factory=dict)
     weights: ListWeights | None = None
+    boosts: tuple[Boost, ...] = ()
+    diversity: float = 0.0
     exact: bool = False
+    weak: bool = False
 
     def __post_init__(self) -> None:
         check_mode(self.mode)
         check_limit(self.limit)
         check_offset(self.offset)
+        check_diversity(self.diversity)
         if not isinstance(self.query, str):
             raise BadOption(f"a query is text, not {self.query!r}")
 
     def to_json(self) -> str:
         """Return the request as the function's argument."""
         weights = self.weights and list(astuple(self.weights))
-        record = {name: getattr(self, name) for name in self.__slots__} | {"weights": weights}
+        boosts = [astuple(each) for each in self.boosts]
+        record = {name: getattr(self, name) for name in self.__slots__} | {"weights": weights, "boosts": boosts}
         return json.dumps(record, default=_encode, ensure_ascii=False)
 
     @classmethod
@@ -95,9 +100,10 @@ class HitsRequest:
         """Return the request that `to_json` wrote."""
         fields = json.loads(text, object_hook=_decode)
         weights, like = fields["weights"], fields["like"]
-        return cls(
-            **fields | {"weights": weights and ListWeights(*weights), "like": like if like is None else tuple(like)}
-        )
+        fields["weights"] = weights and ListWeights(*weights)
+        fields["boosts"] = tuple(Boost(*each) for each in fields["boosts"])
+        fields["like"] = like if like is None else tuple(like)
+        return cls(**fields)
 
 
 def prepare(connection: Connection) -> None:
@@ -181,7 +187,15 @@ class _Functions:
         index = SemanticIndex(connection, request.table)
         where, params = request.where, request.params
         if request.like is not None:
-            return index.similar(request.like, limit=request.limit, where=where, params=params, columns=())
+            return index.similar(
+                request.like,
+                limit=request.limit,
+                where=where,
+                params=params,
+                boost=request.boosts,
+                diversity=request.diversity,
+                columns=(),
+            )
         return index.search(
             request.query,
             mode="keyword" if blob == _WORDS_ONLY else request.mode,
@@ -190,7 +204,10 @@ class _Functions:
             where=where,
             params=params,
             weights=request.weights,
+            boost=request.boosts,
+            diversity=request.diversity,
             exact=request.exact,
+            weak=request.weak,
             columns=(),
             vector=from_blob(blob, dimensions=len(blob) // 4)[0] if blob else None,
         )

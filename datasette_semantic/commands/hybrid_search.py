@@ -37,6 +37,7 @@ __all__ = ["hybrid_search", "records_of"]
 )
 @arguments.ordering
 @click.option("--exact", is_flag=True, help="Compare with every vector, even where a trained index could skip most")
+@click.option("--weak", is_flag=True, help="Keep rows that only nearness found, from far away")
 def hybrid_search(
     path: str,
     table_name: str,
@@ -53,6 +54,7 @@ def hybrid_search(
     boosts: tuple[str, ...],
     diversity: float | None,
     exact: bool,
+    weak: bool,
 ) -> list[dict[str, Any]]:
     """Search TABLE by meaning and by words, best rows first
 
@@ -78,6 +80,7 @@ def hybrid_search(
             boost=boosts,
             diversity=diversity or 0.0,
             exact=exact,
+            weak=weak,
             columns=columns or None,
         )
     return records_of(results)

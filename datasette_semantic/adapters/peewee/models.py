@@ -9,9 +9,10 @@ from typing import Any
 
 from peewee import CTE, SCOPE_VALUES, SQL, Context, Model, Node, Select, fn
 
-from ...api import SemanticIndex
+from ...api import Boosts, SemanticIndex
 from ...config import DEFAULT_LIMIT
 from ...records import IndexStatus, ListWeights, Progress, UpdateReport
+from ...search.request import check_boosts
 from ...store import catalog
 from ..declaration import Declaration
 from ..hits import FIELDS, HITS, HitsRequest, query_blob
@@ -37,17 +38,21 @@ class SemanticModel(Model):
         mode: str = "hybrid",
         offset: int = 0,
         weights: ListWeights | None = None,
+        boost: Boosts = None,
+        diversity: float = 0.0,
         exact: bool = False,
+        weak: bool = False,
     ) -> Any:
         """Return a query for the `k` best rows, best first.
 
         Each instance has `score`, `rank`, `keyword_rank`, `semantic_rank`, `distance` and `passage`; where the model
         has a field of that name, `hit_score` and so on. `where` narrows the table before the search, so that `k` rows
-        are found among those left; `.where()`, `.join()` and `.limit()` on the query work on what was found.
+        are found among those left; `.where()`, `.join()` and `.limit()` on the query work on what was found. `boost`,
+        `diversity`, `weak` and the other options mean what they mean in `SemanticIndex.search`.
         A query for a model on the network is embedded here. Raises InputError; when run, also NoSuchIndex,
         DatabaseProblem.
         """
-        sql, params = _condition(where)
+        sql, params = _condition(cls._meta.database, where)
         request = HitsRequest(
             table=cls._meta.table_name,
             query=query,
@@ -57,20 +62,34 @@ class SemanticModel(Model):
             where=sql,
             params=params,
             weights=weights,
+            boosts=check_boosts(boost),
+            diversity=diversity,
             exact=exact,
+            weak=weak,
         )
         declared = cls._declaration()
         return cls._ranked(request, query_blob(declared.model if declared else None, request))
 
     @classmethod
-    def similar(cls, key: Any, *, where: Where = None, k: int = DEFAULT_LIMIT) -> Any:
+    def similar(
+        cls, key: Any, *, where: Where = None, k: int = DEFAULT_LIMIT, boost: Boosts = None, diversity: float = 0.0
+    ) -> Any:
         """Return a query for the `k` rows most like the row with this primary key (a value, or a tuple of them).
 
         Its instances are those of `hybrid_search`. When run it raises NoSuchRow, and what `hybrid_search` raises.
         """
-        sql, params = _condition(where)
+        sql, params = _condition(cls._meta.database, where)
         values = tuple(key) if isinstance(key, tuple | list) else (key,)
-        return cls._ranked(HitsRequest(cls._meta.table_name, like=values, limit=k, where=sql, params=params), None)
+        request = HitsRequest(
+            cls._meta.table_name,
+            like=values,
+            limit=k,
+            where=sql,
+            params=params,
+            boosts=check_boosts(boost),
+            diversity=diversity,
+        )
+        return cls._ranked(request, None)
 
     # --- the index ---
 
@@ -159,7 +178,7 @@ class _NamedContext(Context):
         return self
 
 
-def _condition(where: Where) -> tuple[str | Mapping[str, Any] | None, Mapping[str, Any]]:
+def _condition(database: Any, where: Where) -> tuple[str | Mapping[str, Any] | None, Mapping[str, Any]]:
     """Return conditions as SQL over the table, and its named parameters."""
     if where is None or isinstance(where, Mapping):
         return where, {}
@@ -167,5 +186,7 @@ def _condition(where: Where) -> tuple[str | Mapping[str, Any] | None, Mapping[st
     if not conditions:
         return None, {}
     # In this scope columns are written by their bare names, as a filter on the one table wants them.
-    sql, values = _NamedContext(scope=SCOPE_VALUES).sql(reduce(and_, conditions)).query()
+    # The database's options have SQLite's words for Peewee's operators: LIKE for ILIKE, GLOB for LIKE.
+    options = database.get_context_options() | {"scope": SCOPE_VALUES}
+    sql, values = _NamedContext(**options).sql(reduce(and_, conditions)).query()
     return sql, {f"semantic_where{number}": value for number, value in enumerate(values)}

@@ -27,9 +27,11 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.orm import Session
 from sqlalchemy.util import concurrency
 
+from ...api import Boosts
 from ...config import DEFAULT_LIMIT
 from ...errors import BadOption
 from ...records import ListWeights
+from ...search.request import check_boosts
 from ..hits import FIELDS, HITS, HitsRequest, query_blob
 from ..packing import pack
 from .declaring import declaration_of
@@ -61,33 +63,64 @@ def hybrid_search(
     mode: str = "hybrid",
     offset: int = 0,
     weights: ListWeights | None = None,
+    boost: Boosts = None,
+    diversity: float = 0.0,
     exact: bool = False,
+    weak: bool = False,
     session: Session | None = None,
 ) -> Select[Any]:
     """Return a statement for the `k` best rows, best first: `(instance, score, rank, keyword_rank, semantic_rank,
     distance, passage)`.
 
     `where` narrows the table before the search, so that `k` rows are found among those left; `.where()`, `.join()`
-    and `.limit()` on the statement work on what was found. Any session on a prepared engine executes it, sync or
+    and `.limit()` on the statement work on what was found. `boost`, `diversity`, `weak` and the other options mean what
+    they mean in `SemanticIndex.search`. Any session on a prepared engine executes it, sync or
     async. With `session` the index is held to its declaration, and a query for a model on the network is embedded,
     now rather than when the statement is executed.
 
     Raises BadOption, BadFilter; when executed: NoSuchIndex, InputError, DatabaseProblem.
     """
     found = hits(
-        model, query, where=where, k=k, mode=mode, offset=offset, weights=weights, exact=exact, session=session
+        model,
+        query,
+        where=where,
+        k=k,
+        mode=mode,
+        offset=offset,
+        weights=weights,
+        boost=boost,
+        diversity=diversity,
+        exact=exact,
+        weak=weak,
+        session=session,
     )
     return _with_rows(model, found)
 
 
-def similar(model: type[_Entity], key: Any, *, where: Where = None, k: int = DEFAULT_LIMIT) -> Select[Any]:
+def similar(
+    model: type[_Entity],
+    key: Any,
+    *,
+    where: Where = None,
+    k: int = DEFAULT_LIMIT,
+    boost: Boosts = None,
+    diversity: float = 0.0,
+) -> Select[Any]:
     """Return a statement for the `k` rows most like the row with this primary key (a value, or a tuple of them).
 
     Its rows are those of `hybrid_search`. When executed it raises NoSuchRow, and what `hybrid_search` raises.
     """
     sql, params = _condition(model, where)
     values = tuple(key) if isinstance(key, tuple | list) else (key,)
-    request = HitsRequest(_table(model).name, like=values, limit=k, where=sql, params=params)
+    request = HitsRequest(
+        _table(model).name,
+        like=values,
+        limit=k,
+        where=sql,
+        params=params,
+        boosts=check_boosts(boost),
+        diversity=diversity,
+    )
     return _with_rows(model, _cte(model, request, literal(None, LargeBinary())))
 
 
@@ -100,7 +133,10 @@ def hits(
     mode: str = "hybrid",
     offset: int = 0,
     weights: ListWeights | None = None,
+    boost: Boosts = None,
+    diversity: float = 0.0,
     exact: bool = False,
+    weak: bool = False,
     session: Session | None = None,
 ) -> CTE:
     """Return the ranking by itself, to be joined as you like: a column per primary key column, then `score`, `rank`,
@@ -116,7 +152,10 @@ def hits(
         where=sql,
         params=params,
         weights=weights,
+        boosts=check_boosts(boost),
+        diversity=diversity,
         exact=exact,
+        weak=weak,
     )
     declared = declaration_of(model)
     name = declared.model if declared else None
