@@ -40,6 +40,7 @@ from .records import (
     OnMismatch,
     Plan,
     Progress,
+    Rerank,
     RowFilter,
     SearchRequest,
     SearchResults,
@@ -58,7 +59,9 @@ from .search.request import (
     check_limit,
     check_mode,
     check_offset,
+    check_rerank,
 )
+from .search.reranking import reranked
 from .store import catalog, chunks, companions, queue
 from .store.connection import Connection, connect, prepare, transaction, translated
 from .store.source import check_filter, describe, parse_key
@@ -333,6 +336,7 @@ class SemanticIndex:
         weights: ListWeights | None = None,
         boost: Boosts = None,
         diversity: float = 0.0,
+        rerank: str | Rerank | None = None,
         exact: bool = False,
         weak: bool = False,
         columns: Sequence[str] | None = None,
@@ -347,7 +351,8 @@ class SemanticIndex:
 
         `boost` names date or number columns that raise scores: `{"year": 0.2}` gives the greatest value found a fifth
         of the best score, `{"written": (0.3, 365)}` halves what it gives with every year back. `diversity`, 0 to 1, is
-        what it costs a row to be like a row before it.
+        what it costs a row to be like a row before it. `rerank` names a model that reads the first rows and puts them
+        in order: "cross-encoder", "llm/MODEL:10" (so many rows), or what a plugin registers.
 
         Where the model cannot answer, the keyword list does, with a warning.
         Raises InputError (BadVector, BadFilter, BadOption), DatabaseProblem.
@@ -366,12 +371,15 @@ class SemanticIndex:
             columns=columns,
         )
 
-        def found() -> SearchResults:
-            unit, warnings = query_vector(self.record, request) if vector is None else (self._unit(vector), ())
-            with translated(), catalog.answering(self._connection, self.record):
-                return engine.search(self._connection, self.record, request, vector=unit, warnings=warnings)
+        def answer(asked: SearchRequest) -> SearchResults:
+            def found() -> SearchResults:
+                unit, warnings = query_vector(self.record, asked) if vector is None else (self._unit(vector), ())
+                with translated(), catalog.answering(self._connection, self.record):
+                    return engine.search(self._connection, self.record, asked, vector=unit, warnings=warnings)
 
-        return self._whole(found, vector=vector)
+            return self._whole(found, vector=vector)
+
+        return reranked(self.record, request, check_rerank(rerank), answer)
 
     def similar(
         self,

@@ -31,6 +31,9 @@ KEYWORD_SHARE: Final = 12
 """FTS5 scores about 1,600 rows a millisecond. For one query it may have to score KEYWORD_BUDGET rows and one in
 KEYWORD_SHARE of the table's; words beyond that only rank what rarer words find."""
 
+MAX_RERANKED: Final = 200
+"""The most rows that a reranker may be asked to read."""
+
 SOLE_WORDS: Final = 12
 """Words up to which a query may be after one particular row that alone holds one of them."""
 

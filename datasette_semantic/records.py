@@ -161,6 +161,8 @@ class Rerank:
     """A registered reranker, or one of our own: `llm`, `llm/MODEL`, `cross-encoder`, `cross-encoder/MODEL`."""
     depth: int = 20
     """Rows that it reads."""
+    seconds: float = 15.0
+    """How long it may take; after that the ranking stays as it is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ __all__ = ["hybrid_search", "records_of"]
     "--rrf-k", type=click.FloatRange(0), help="With rrf: the smaller, the more first ranks count [default: 60]"
 )
 @arguments.ordering
+@click.option("--rerank", metavar="NAME[:DEPTH]", help="Have the first 20 (or so many) rows put in order by a model")
 @click.option("--exact", is_flag=True, help="Compare with every vector, even where a trained index could skip most")
 @click.option("--weak", is_flag=True, help="Keep rows that only nearness found, from far away")
 def hybrid_search(
@@ -53,6 +54,7 @@ def hybrid_search(
     rrf_k: float | None,
     boosts: tuple[str, ...],
     diversity: float | None,
+    rerank: str | None,
     exact: bool,
     weak: bool,
 ) -> list[dict[str, Any]]:
@@ -79,6 +81,7 @@ def hybrid_search(
             weights=_weights(index, weights, fusion, rrf_k),
             boost=boosts,
             diversity=diversity or 0.0,
+            rerank=rerank,
             exact=exact,
             weak=weak,
             columns=columns or None,

@@ -69,8 +69,9 @@ async def respond(datasette: Any, request: Any, databases: Sequence[str] | None,
     path = _path(datasette, databases, format_)
     settings = settings_for(datasette, databases[0] if databases else None)
     query = read(request.query_string, path=path, mode=settings.mode, size=settings.size)
-    if query.filters or query.like or query.wheres:
-        odd = ", ".join(key for key, _value in query.filters) or ("like" if query.like else "_where")
+    if query.filters or query.like or query.wheres or query.rerank or query.boosts:
+        others = {"like": query.like, "_where": query.wheres, "_rerank": query.rerank, "_boost": query.boosts}
+        odd = ", ".join([*(key for key, _value in query.filters), *(key for key, given in others.items() if given)])
         if odd != "table":
             raise BadOption(f"{odd} means nothing across tables; use it on the search page of one table")
     targets = await _targets(datasette, request.actor, databases)

@@ -3,7 +3,7 @@
     q=words          what to search for          mode=hybrid|semantic|keyword
     like=KEY         rows like this row          weak=1   also matches beyond the index's floor
     _weights=0.7,0.3  _fusion=rrf  _rrf_k=60     how the two lists are joined
-    _boost=year:0.2  _diversity=0.3              what else the order is by
+    _boost=year:0.2  _diversity=0.3  _rerank=NAME:20   what else the order is by
     _size=20  _next=TOKEN                        _sort=column  _sort_desc=column
     _facet=column  _facet_array=column  _facet_date=column  _facet_size=30
     _shape=objects|arrays|array  _nl=on  _extra=name,name
@@ -26,8 +26,8 @@ from datasette.utils import tilde_encode, urlsafe_components
 
 from ..config import MAX_LIMIT, MAX_QUERY_CHARS
 from ..errors import BadOption
-from ..records import MODES, Boost, Mode, RowKey
-from ..search.request import check_boosts, check_diversity
+from ..records import MODES, Boost, Mode, Rerank, RowKey
+from ..search.request import check_boosts, check_diversity, check_rerank
 
 __all__ = ["OWN_KEYS", "Pair", "Place", "QueryString", "key_parts", "key_path", "read"]
 
@@ -82,6 +82,7 @@ class QueryString:
     rrf_k: str | None
     boosts: tuple[Boost, ...]
     diversity: float
+    rerank: Rerank | None
     size: int
     place: Place
     sort: str | None
@@ -164,6 +165,7 @@ def read(
         rrf_k=first.get("_rrf_k") or None,
         boosts=check_boosts([value for key, value in pairs if key == "_boost" and value]),
         diversity=check_diversity(first.get("_diversity")),
+        rerank=check_rerank(first.get("_rerank")),
         size=_size(first.get("_size"), size),
         place=Place.from_token(first["_next"]) if first.get("_next") else Place(0),
         sort=sort,

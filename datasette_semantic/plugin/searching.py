@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,11 +12,22 @@ from datasette.utils import sqlite_timelimit
 
 from ..embedding.models import embedder_for
 from ..embedding.profiles import Manner, manner_of
-from ..errors import BadFilter, BadVector, DatabaseProblem, IndexChanged, ModelError, NoSuchIndex, NoSuchTable
+from ..errors import (
+    BadFilter,
+    BadOption,
+    BadVector,
+    DatabaseProblem,
+    IndexChanged,
+    ModelError,
+    NoSuchIndex,
+    NoSuchTable,
+)
 from ..laws.fts_query import parse
 from ..laws.quoting import quote
-from ..records import IndexRecord, ListWeights, RowFilter, SearchRequest, SearchResults, Source
+from ..records import IndexRecord, ListWeights, Rerank, RowFilter, RowKey, SearchRequest, SearchResults, Source
+from ..search.engine import search
 from ..search.request import check_weights, weights_of
+from ..search.reranking import first_rows, opinion_on
 from ..store.catalog import answering
 from ..store.connection import sqlite_errors
 from ..store.source import check_filter, conjunction, parse_key
@@ -86,11 +97,16 @@ async def answer(
     within: Sequence[RowFilter] = (),
     columns: Sequence[str] | None,
     weights: ListWeights | None,
+    rerankers: Collection[str] = (),
 ) -> Answer:
     """Search. What is missing for search by meaning becomes a notice, and the words are searched all the same.
 
-    Raises SemanticError where the request makes no sense (BadFilter, NoSuchRow) or the database fails.
+    `rerankers` are those that the site lets a request ask for. Raises SemanticError where the request makes no sense
+    (BadFilter, BadOption, NoSuchRow) or the database fails.
     """
+    if query.rerank is not None and query.rerank.name not in rerankers:
+        allowed = ", ".join(rerankers) or 'none; its configuration may name some as "rerankers"'
+        raise BadOption(f"this site does not rerank by {query.rerank.name!r}; it allows {allowed}")
     for _try in range(_TRIES - 1):
         try:
             return await _answer(datasette, target, query, filters, within, columns, weights)
@@ -125,6 +141,9 @@ async def _answer(
         columns=columns,
     )
 
+    opinion, doubts = await _opinion(datasette, target, query, request, vector)
+    request = replace(request, opinion=opinion)
+
     def run(conn: Any) -> tuple[SearchResults, int]:
         for each in (*filters, *within):
             check_filter(conn, target.source, each)
@@ -138,10 +157,29 @@ async def _answer(
             return ranked_page(conn, target.index, asked, vector, query.place)
 
     results, offset = await in_database(datasette, target.database, run)
-    told = (*notices, *results.warnings)
+    told = (*notices, *results.warnings, *doubts)
     if target.index.state != "ready":
         told += ("This index is still being built, so rows are missing here. Finish it with: sqlite-utils embed.",)
     return Answer(results, tuple(dict.fromkeys(told)), offset, time.perf_counter() - started)
+
+
+async def _opinion(
+    datasette: Any, target: Target, query: QueryString, request: SearchRequest, vector: Any
+) -> tuple[Mapping[RowKey, float] | None, tuple[str, ...]]:
+    """Return what the reranker that is asked for says of the first rows, or None and why it says nothing."""
+    if query.rerank is None or not query.q.strip() or query.like is not None:
+        return None, ()
+    rerank = replace(query.rerank, seconds=min(query.rerank.seconds, Rerank(query.rerank.name).seconds))
+    first = first_rows(request, rerank, target.index)
+
+    def run(conn: Any) -> SearchResults:
+        for each in request.filters:
+            check_filter(conn, target.source, each)
+        with answering(conn, target.index):
+            return search(conn, target.index, first, vector=vector)
+
+    results = await in_database(datasette, target.database, run)
+    return await asyncio.to_thread(opinion_on, rerank, target.index, query.q, results.hits)
 
 
 def _joined(query: QueryString, default: ListWeights) -> ListWeights | None:

@@ -10,6 +10,7 @@ plugins:
     size: 20                    # results per page
     table_weight: 1.0           # how much a table says in a ranking across tables; 0 leaves it out
     sql_models: [wordllama]     # models that SQL functions may call
+    rerankers: [llm]            # rerankers that a request may ask for; none unless named here
     auto_embed: false           # whether the server itself brings indexes up to date when rows change
 """
 
@@ -42,6 +43,7 @@ class Settings:
     size: int = DEFAULT_LIMIT
     table_weight: float = 1.0
     sql_models: tuple[str, ...] = ()
+    rerankers: tuple[str, ...] = ()
     auto_embed: bool = False
 
 
@@ -150,6 +152,7 @@ _CHECKS = {
     "weights": _weights,
     "size": _size,
     "sql_models": _names,
+    "rerankers": _names,
     "table_weight": _weight,
     "auto_embed": _yes_or_no,
 }

@@ -36,7 +36,7 @@ from .state import state_of
 
 __all__ = ["asset", "card_of", "label_column", "modes_of", "respond", "search_path"]
 
-_JOINED = ("_weights", "_fusion", "_rrf_k", "_boost", "_diversity")
+_JOINED = ("_weights", "_fusion", "_rrf_k", "_boost", "_diversity", "_rerank")
 _CARRIED = ("_facet", "_size", "_sort", "_sort_desc", "_where", "weak", *_JOINED)
 """What the form takes along besides filters."""
 
@@ -76,6 +76,7 @@ async def respond(datasette: Any, request: Any, database: str, table: str, forma
             within=asked.conditions.within,
             columns=_columns_to_read(asked, format_),
             weights=asked.settings.weights,
+            rerankers=asked.settings.rerankers,
         )
     matching = 0 if found is not None else await count_rows(datasette, asked.target, asked.all_filters)
     facets = await _facets(datasette, request, asked, found, matching, format_)
@@ -453,6 +454,7 @@ async def _csv(datasette: Any, asked: Asked) -> Any:
             within=asked.conditions.within,
             columns=None,
             weights=asked.settings.weights,
+            rerankers=asked.settings.rerankers,
         )
 
     first = await page_at(0)  # before the headers are sent, so that an error still has a status

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, get_args
 
-from ..config import MAX_LIMIT
+from ..config import MAX_LIMIT, MAX_RERANKED
 from ..errors import BadOption
-from ..records import MODES, Boost, FusionMethod, IndexRecord, ListWeights, Mode
+from ..records import MODES, Boost, FusionMethod, IndexRecord, ListWeights, Mode, Rerank
 
 __all__ = [
     "JUDGED_WEIGHTS",
@@ -20,6 +20,7 @@ __all__ = [
     "check_mode",
     "check_number",
     "check_offset",
+    "check_rerank",
     "check_weights",
     "weights_of",
 ]
@@ -121,6 +122,23 @@ def check_boosts(boosts: Any) -> tuple[Boost, ...]:
     if not isinstance(boosts, list | tuple):
         raise BadOption(f"a boost is COLUMN:WEIGHT or COLUMN:WEIGHT:HALF-LIFE, not {boosts!r}")
     return tuple(each if isinstance(each, Boost) else _typed_boost(each) for each in boosts)
+
+
+def check_rerank(rerank: Any) -> Rerank | None:
+    """Return a reranker given as "NAME", "NAME:DEPTH" or "NAME:DEPTH:SECONDS"."""
+    if rerank is None or rerank == "" or isinstance(rerank, Rerank):
+        return rerank or None
+    match = _RERANK.fullmatch(str(rerank))
+    if match is None:
+        raise BadOption(f"a reranker is NAME, NAME:DEPTH or NAME:DEPTH:SECONDS, as llm:20, not {rerank!r}")
+    plain = Rerank(match["name"])
+    depth = int(match["depth"] or plain.depth)
+    if not 1 <= depth <= MAX_RERANKED:
+        raise BadOption(f"a reranker reads 1 to {MAX_RERANKED} rows, not {depth}")
+    return replace(plain, depth=depth, seconds=float(match["seconds"] or plain.seconds))
+
+
+_RERANK = re.compile(r"(?P<name>.+?)(?::(?P<depth>[0-9]{1,9})(?::(?P<seconds>[0-9]{1,5}))?)?", re.DOTALL)
 
 
 def _typed_boost(text: Any) -> Boost:
