@@ -6,48 +6,37 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..config import LIST_DEPTH
 from ..laws.quoting import quote
 from ..records import IndexRecord, RowKey, SearchRequest, SearchResults, Source
-from ..search.engine import search
+from ..search.engine import Ranking, page_of
 from ..store.source import describe
 from .query_string import Place, key_path
 from .row_sets import rows_condition
 
-__all__ = ["ranked_page", "sorted_page"]
-
-_WHOLE_SET = 2 * LIST_DEPTH
-"""The most rows that the union of the two lists can hold."""
+__all__ = ["page_at"]
 
 
-def ranked_page(
-    conn: Any, index: IndexRecord, request: SearchRequest, vector: Any, place: Place
+def page_at(
+    conn: Any,
+    index: IndexRecord,
+    request: SearchRequest,
+    ranking: Ranking,
+    place: Place,
+    *,
+    by: str | None = None,
+    descending: bool = False,
 ) -> tuple[SearchResults, int]:
-    """Return the page that begins at a place, best first, and its offset.
+    """Return the page of a ranking that begins at a place, and its offset: best first, or sorted by the column `by`.
 
     It begins after the row with which the page before ended, even where rows before that have come or gone since.
+    Sorted, rows keep the rank that relevance gives them; it also decides between equals.
     """
-    results = search(conn, index, request, vector=vector)
-    offset = _offset(results.match_keys, place)
-    if offset == request.offset:
-        return results, offset
-    return search(conn, index, replace(request, offset=offset), vector=vector), offset
-
-
-def sorted_page(
-    conn: Any, index: IndexRecord, request: SearchRequest, vector: Any, place: Place, *, by: str, descending: bool
-) -> tuple[SearchResults, int]:
-    """Return the page that begins at a place when the match set is sorted by a column, and its offset.
-
-    Rows keep the rank that relevance gives them; it also decides between equals.
-    """
-    results = search(conn, index, replace(request, offset=0, limit=_WHOLE_SET), vector=vector)
-    hits = {hit.key: hit for hit in results.hits}
-    source = describe(conn, index.table)
-    keys = _sorted_keys(conn, source, list(hits), by=by, descending=descending)
+    keys = ranking.keys
+    if by is not None:
+        keys = _sorted_keys(conn, describe(conn, index.table), keys, by=by, descending=descending)
     offset = _offset(keys, place)
-    page = tuple(hits[key] for key in keys[offset : offset + request.limit])
-    return replace(results, hits=page, match_keys=keys), offset
+    asked = replace(request, offset=offset)
+    return page_of(conn, index, asked, ranking, keys=None if by is None else keys), offset
 
 
 def _sorted_keys(conn: Any, source: Source, keys: Sequence[RowKey], *, by: str, descending: bool) -> tuple[RowKey, ...]:

@@ -25,7 +25,7 @@ from ..errors import (
 from ..laws.fts_query import parse
 from ..laws.quoting import quote
 from ..records import IndexRecord, ListWeights, Rerank, RowFilter, RowKey, SearchRequest, SearchResults, Source
-from ..search.engine import search
+from ..search.engine import Ranking, rank, search
 from ..search.request import check_weights, weights_of
 from ..search.reranking import first_rows, opinion_on
 from ..store.catalog import answering
@@ -33,7 +33,7 @@ from ..store.connection import sqlite_errors
 from ..store.source import check_filter, conjunction, parse_key
 from .companions import look_at
 from .connections import missing_extension
-from .paging import ranked_page, sorted_page
+from .paging import page_at
 from .query_string import Place, QueryString, key_parts, key_path
 from .state import PluginState, state_of
 
@@ -143,18 +143,23 @@ async def _answer(
 
     opinion, doubts = await _opinion(datasette, target, query, request, vector)
     request = replace(request, opinion=opinion)
+    kept = state_of(datasette).rankings_of(target.database)
 
     def run(conn: Any) -> tuple[SearchResults, int]:
         for each in (*filters, *within):
             check_filter(conn, target.source, each)
         like = None if query.like is None else parse_key(conn, target.source, key_parts(query.like))
         asked = replace(request, like=like)
+
+        def make() -> Ranking:
+            return rank(conn, target.index, asked, vector=vector)
+
         with answering(conn, target.index):
-            if query.sort is not None:
-                return sorted_page(
-                    conn, target.index, asked, vector, query.place, by=query.sort, descending=query.descending
-                )
-            return ranked_page(conn, target.index, asked, vector, query.place)
+            if query.wheres:
+                ranking = make()
+            else:
+                ranking = kept.get(conn, target.index, asked, by_meaning=vector is not None, make=make)
+            return page_at(conn, target.index, asked, ranking, query.place, by=query.sort, descending=query.descending)
 
     results, offset = await in_database(datasette, target.database, run)
     told = (*notices, *results.warnings, *doubts)

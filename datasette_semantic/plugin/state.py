@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 
 from ..embedding.profiles import Manner
 from ..records import IndexRecord, Source
+from .rankings import Rankings
 
 __all__ = ["DatabaseView", "PluginState", "state_of"]
 
@@ -38,6 +39,12 @@ class PluginState:
     """Vectors of recent queries by (model, manner, text): page two must not be paid for again."""
     suggested_facets: dict[Any, Any] = field(default_factory=dict)
     """`facets.suggest_facets` keeps what it found here."""
+    rankings: dict[str, Rankings] = field(default_factory=dict)
+    """By database."""
+
+    def rankings_of(self, database: str) -> Rankings:
+        """Return the rankings kept of a database."""
+        return self.rankings.setdefault(database, Rankings())
 
 
 _states: WeakKeyDictionary[Any, PluginState] = WeakKeyDictionary()

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -26,7 +26,7 @@ from . import arranging, forgiving, lanes, lists
 from .present import present
 from .request import weights_of
 
-__all__ = ["row_vector", "search"]
+__all__ = ["Ranking", "page_of", "rank", "row_vector", "search"]
 
 
 @dataclass(slots=True)
@@ -44,6 +44,26 @@ class _Clock:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - started
 
 
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """A whole match set in its order: what every page of one search has in common."""
+
+    rows: tuple[Fused, ...]
+    query: ParsedQuery
+    """What was looked for: what was typed, unless that found nothing."""
+    chunk_ids: Mapping[int, int]
+    """row_id to the chunk nearest to the query."""
+    truncated: bool
+    weak: int
+    notes: tuple[str, ...]
+    did_you_mean: str | None
+    timings: Mapping[str, float]
+
+    @property
+    def keys(self) -> tuple[RowKey, ...]:
+        return tuple(fused.candidate.key for fused in self.rows)
+
+
 def search(
     connection: Connection,
     index: IndexRecord,
@@ -54,10 +74,17 @@ def search(
 ) -> SearchResults:
     """Answer a request. `vector` is the query's unit vector; without it only the keyword list answers.
 
-    The match set is the union of the two lists, each at most LIST_DEPTH rows, less the rows that only nearness found
-    and from too far away (unless `weak`, or a filter narrows the choice already): it does not depend on the page asked
-    for, so that pages joined are the whole ranking. Raises SemanticError for bad filters, rows and options; never for
-    what `query` holds.
+    Raises SemanticError for bad filters, rows and options; never for what `query` holds.
+    """
+    return page_of(connection, index, request, rank(connection, index, request, vector=vector), warnings=warnings)
+
+
+def rank(connection: Connection, index: IndexRecord, request: SearchRequest, *, vector: FloatVector | None) -> Ranking:
+    """Return the whole match set, best first. Raises as `search`.
+
+    It is the union of the two lists, each at most LIST_DEPTH rows, less the rows that only nearness found and from too
+    far away (unless `weak`, or a filter narrows the choice already): it does not depend on the page asked for, so that
+    pages joined are the whole ranking.
     """
     clock = _Clock()
     source = describe(connection, index.table)
@@ -89,22 +116,54 @@ def search(
         if by_words and by_meaning and not request.weak and not request.filters:
             candidates, weak = set_weak_apart(candidates, index.settings.get("floor"))
         how = arranging.wishes(connection, source, index, request, candidates, chunk_ids)
-        ranking = _rank(connection, index, request, candidates, vector, how, by_words=by_words, by_meaning=by_meaning)
-        ranking = _within(connection, source, index, request, ranking)
-    page = ranking[request.offset : request.offset + request.limit]
-    with clock("present"):
-        hits = present(connection, source, index, request, query, page, chunk_ids)
-    return SearchResults(
-        hits=hits,
-        total=len(ranking),
-        match_keys=tuple(fused.candidate.key for fused in ranking),
-        key_columns=source.key_columns,
+        rows = _rank(connection, index, request, candidates, vector, how, by_words=by_words, by_meaning=by_meaning)
+        rows = _within(connection, source, index, request, rows)
+    return Ranking(
+        rows,
+        query,
+        chunk_ids,
         # Where weak rows were left out, the semantic list reached down to them and so was not cut.
         truncated=len(words) >= LIST_DEPTH or (len(near) >= LIST_DEPTH and not weak),
         weak=weak,
-        warnings=(*warnings, *found.notes),
+        notes=found.notes,
         did_you_mean=found.did_you_mean,
         timings=clock.seconds,
+    )
+
+
+def page_of(
+    connection: Connection,
+    index: IndexRecord,
+    request: SearchRequest,
+    ranking: Ranking,
+    *,
+    keys: Sequence[RowKey] | None = None,
+    warnings: Sequence[str] = (),
+) -> SearchResults:
+    """Return the page of a ranking that a request asks for.
+
+    `keys` are those of the ranking in another order, by which the page is then cut; each row keeps the rank that
+    relevance gives it.
+    """
+    clock = _Clock()
+    source = describe(connection, index.table)
+    ranked = list(enumerate(ranking.rows, 1))
+    if keys is not None:
+        place_of = {fused.candidate.key: (place, fused) for place, fused in ranked}
+        ranked = [place_of[key] for key in keys]
+    with clock("present"):
+        page = ranked[request.offset : request.offset + request.limit]
+        hits = present(connection, source, index, request, ranking.query, page, ranking.chunk_ids)
+    return SearchResults(
+        hits=hits,
+        total=len(ranking.rows),
+        match_keys=ranking.keys if keys is None else tuple(keys),
+        key_columns=source.key_columns,
+        truncated=ranking.truncated,
+        weak=ranking.weak,
+        warnings=(*warnings, *ranking.notes),
+        did_you_mean=ranking.did_you_mean,
+        timings={**ranking.timings, **clock.seconds},
     )
 
 

@@ -23,21 +23,23 @@ def present(
     index: IndexRecord,
     request: SearchRequest,
     query: ParsedQuery,
-    page: Sequence[Fused],
+    page: Sequence[tuple[int, Fused]],
     chunk_ids: Mapping[int, int],
 ) -> tuple[Hit, ...]:
-    """Return the hits of one page, in order. Raises NoSuchColumn where `request.columns` names one that is not
-    there."""
+    """Return the hits of one page of `(rank, row)`, in order.
+
+    Raises NoSuchColumn where `request.columns` names one that is not there.
+    """
     shown = _shown(source, request)
-    row_ids = [fused.candidate.row_id for fused in page]
+    row_ids = [fused.candidate.row_id for _rank, fused in page]
     rows = chunk_store.read_rows_by_id(
         connection, source, index, row_ids, tuple(dict.fromkeys((*index.text.columns, *shown)))
     )
     spans = chunk_store.spans(connection, index, [chunk_ids[row_id] for row_id in row_ids if row_id in chunk_ids])
     marked = words(query)
-    others = _chunks(connection, index, page) if request.mode == "hybrid" else {}
+    others = _chunks(connection, index, [fused for _rank, fused in page]) if request.mode == "hybrid" else {}
     hits = []
-    for rank, fused in enumerate(page, request.offset + 1):
+    for rank, fused in page:
         candidate = fused.candidate
         values = rows.get(candidate.row_id, {})
         span = spans.get(chunk_ids.get(candidate.row_id, -1))

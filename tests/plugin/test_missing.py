@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from datasette_semantic.errors import ExtensionMissing
-from datasette_semantic.plugin import paging, searching
+from datasette_semantic.plugin import searching
 
 from .conftest import SEARCH, Make, get, get_json, write_articles
 
@@ -114,7 +114,7 @@ async def test_the_time_limit_is_told(make: Make, articles_file: Path, monkeypat
             "with recursive n(x) as (select 1 union all select x + 1 from n) select max(x) from n"
         ).fetchone()
 
-    monkeypatch.setattr(paging, "search", endless)
+    monkeypatch.setattr(searching, "rank", endless)
     body = await get_json(datasette, f"{SEARCH}.json?q=robot", status=500)
     assert "longer than 50 ms" in body["error"]
 

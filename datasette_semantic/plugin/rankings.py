@@ -1,0 +1,85 @@
+"""Rankings kept for as long as their database stays as it is.
+
+A search has many requests: its pages, its facets, its JSON beside its page, the same words asked by the next visitor.
+They share one ranking. It is found by everything that the ranking depends on, filters included, and by nothing about
+who asks: permission is clear before a search begins, and is a matter of whole tables.
+
+Whether the database has changed SQLite knows: `pragma data_version` of a connection changes when another one commits,
+and each of Datasette's threads has a connection of its own. So a generation is counted per database: whichever
+connection notices a change, or is met for the first time, begins a new one, in which nothing is kept yet. A ranking
+that was begun in an older generation is not kept.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..records import IndexRecord, SearchRequest
+from ..search.engine import Ranking
+
+__all__ = ["Rankings"]
+
+_KEPT = 24
+"""Rankings per database; one of two thousand rows takes somewhat more than a megabyte."""
+
+_CONNECTIONS = 64
+"""Connections remembered per database: the oldest is forgotten, and then met as if for the first time."""
+
+
+@dataclass(slots=True)
+class Rankings:
+    """The rankings kept of one database. Used by several threads at once."""
+
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _generation: int = 0
+    _seen: OrderedDict[int, tuple[Any, tuple[int, int]]] = field(default_factory=OrderedDict)
+    """Connection, by its `id`, with the version of the data that it saw last. It is held, so that no other one can
+    come to have its `id`."""
+    _kept: OrderedDict[str, tuple[IndexRecord, Ranking]] = field(default_factory=OrderedDict)
+
+    def get(
+        self,
+        conn: Any,
+        index: IndexRecord,
+        request: SearchRequest,
+        *,
+        by_meaning: bool,
+        make: Callable[[], Ranking],
+    ) -> Ranking:
+        """Return the ranking that answers a request, made with `make` where it is not known.
+
+        `by_meaning` says whether the query's vector was to be had. A request whose SQL filters come from the address
+        must not be asked here: SQL may answer otherwise each time (`random()`, `date('now')`).
+        """
+        name = repr((index.id, by_meaning, replace(request, limit=0, offset=0, columns=None)))
+        generation = self._generation_for(conn)
+        with self._lock:
+            known = self._kept.get(name)
+            if known is not None and known[0] == index:
+                self._kept.move_to_end(name)
+                return known[1]
+        ranking = make()
+        with self._lock:
+            if generation == self._generation:
+                self._kept[name] = index, ranking
+                while len(self._kept) > _KEPT:
+                    self._kept.popitem(last=False)
+        return ranking
+
+    def _generation_for(self, conn: Any) -> int:
+        """Return the present generation, a new one where this connection sees other data than it saw last."""
+        (committed,) = conn.execute("pragma data_version").fetchone()
+        version = committed, conn.total_changes
+        with self._lock:
+            known = self._seen.pop(id(conn), None)
+            self._seen[id(conn)] = conn, version
+            while len(self._seen) > _CONNECTIONS:
+                self._seen.popitem(last=False)
+            if known is None or known[1] != version:
+                self._generation += 1
+                self._kept.clear()
+            return self._generation

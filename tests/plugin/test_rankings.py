@@ -1,0 +1,112 @@
+"""Rankings are kept while the database stays as it is, and not a moment longer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlite_utils.utils import sqlite3
+
+from datasette_semantic.api import SemanticIndex
+from datasette_semantic.plugin import rankings, searching
+
+from .conftest import SEARCH, Make, get_json, write_articles
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The requests that a ranking was made for."""
+    requests: list[Any] = []
+    rank: Callable[..., Any] = searching.rank
+
+    def counted(conn: Any, index: Any, request: Any, **options: Any) -> Any:
+        requests.append(request)
+        return rank(conn, index, request, **options)
+
+    monkeypatch.setattr(searching, "rank", counted)
+    return requests
+
+
+async def titles(datasette: Any, rest: str = "?q=steam+engine") -> list[str]:
+    return [row["title"] for row in (await get_json(datasette, f"{SEARCH}.json{rest}"))["rows"]]
+
+
+@pytest.mark.asyncio
+async def test_pages_sorts_facets_and_shapes_share_one_ranking(
+    make: Make, articles_file: Path, made: list[Any]
+) -> None:
+    datasette = make([articles_file], settings={"num_sql_threads": 1})
+    body = await get_json(datasette, f"{SEARCH}.json?q=steam+engine")
+    for rest in (f"&_next={body['next']}", "&_sort=year", "&_facet=topic", "&_shape=array&_size=3"):
+        await get_json(datasette, f"{SEARCH}.json?q=steam+engine{rest}")
+    assert len(made) == 1
+    await titles(datasette, "?q=steam+engine&mode=keyword")
+    await titles(datasette, "?q=steam+engine&topic=sea")
+    assert len(made) == 3
+    await titles(datasette, "?q=steam+engine&_where=1")
+    await titles(datasette, "?q=steam+engine&_where=1")
+    assert len(made) == 5, "SQL of the address may answer otherwise each time"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("threads", [0, 1, 3])
+async def test_a_write_of_another_program_is_seen_at_once(make: Make, tmp_path: Path, threads: int) -> None:
+    path = write_articles(tmp_path / "articles.db", count=60)
+    datasette = make([path], settings={"num_sql_threads": threads})
+    for number in range(1, 13):
+        before = await titles(datasette)
+        with closing(sqlite3.connect(path)) as database, database:
+            database.execute("delete from articles where title = ?", (before[0],))
+        after = await titles(datasette)
+        assert before[0] not in after, f"after {number} deletions"
+        with closing(sqlite3.connect(path)) as database, database:
+            database.execute("update articles set title = title || '!' where title = ?", (after[0],))
+        assert f"{after[0]}!" in await titles(datasette)
+        assert after[0] not in await titles(datasette)
+
+
+@pytest.mark.asyncio
+async def test_a_write_of_datasette_itself_is_seen_at_once(make: Make, tmp_path: Path) -> None:
+    datasette = make([write_articles(tmp_path / "articles.db", count=60)])
+    for _number in range(6):
+        first = (await titles(datasette))[0]
+        await datasette.get_database("articles").execute_write("delete from articles where title = ?", [first])
+        assert first not in await titles(datasette)
+
+
+@pytest.mark.asyncio
+async def test_an_index_made_anew_answers_at_once(make: Make, tmp_path: Path) -> None:
+    path = write_articles(tmp_path / "articles.db", count=60)
+    datasette = make([path])
+    assert await titles(datasette)
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("insert into articles (id, title, body) values (999, 'Steam engine', 'steam engine')")
+    with SemanticIndex(path, "articles") as index:
+        index.update()
+    assert (await titles(datasette))[0] == "Steam engine"
+
+
+def test_a_ranking_begun_before_a_write_is_not_kept(tmp_path: Path) -> None:
+    path = write_articles(tmp_path / "articles.db", count=30)
+    kept = rankings.Rankings()
+    with (
+        closing(sqlite3.connect(path)) as one,
+        closing(sqlite3.connect(path)) as other,
+        SemanticIndex(path, "articles") as index,
+    ):
+        request: Any = searching.SearchRequest(query="steam")
+
+        def ask(conn: Any, make_it: Callable[[], Any]) -> Any:
+            return kept.get(conn, index.record, request, by_meaning=True, make=make_it)
+
+        def overtaken() -> str:
+            with other:
+                other.execute("delete from articles where id = 1")
+            assert ask(other, lambda: "new") == "new"
+            return "old"
+
+        assert ask(one, overtaken) == "old"
+        assert ask(other, lambda: "never") == "new"
