@@ -136,6 +136,13 @@ def get_metadata(datasette: Any) -> Any:
     return hidden_in_metadata(datasette)
 
 
+@hookimpl(optionalhook=True)
+def register_agent_tools(datasette: Any) -> Any:
+    from .plugin.agent import agent_tools
+
+    return agent_tools()
+
+
 @hookimpl
 def startup(datasette: Any) -> None:
     from .plugin import background, compat
