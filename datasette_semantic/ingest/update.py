@@ -57,6 +57,9 @@ def update(
         if take_over(connection, source, coming) is not None:
             clear_away(connection, source)
             break
+        following = catalog.beside(connection, source.table, "next")
+        if following is None or following.id != coming.id:
+            break  # another run has let it answer, or it was given up
     return report
 
 
@@ -73,8 +76,10 @@ class _Run:
         """Bring one index up to date."""
         connection, source = self.connection, self.source
         embedder = embedder_for(index)
-        index = reconcile(connection, source, index)
-        index = fill(connection, source, index)
+        try:
+            index = fill(connection, source, reconcile(connection, source, catalog.again(connection, index)))
+        except IndexChanged:
+            index = catalog.again(connection, index)  # another run has just put it into its place
         report = drain(
             connection, source, index, embedder, progress=progress, pace=self.pace.part(), concurrency=self.concurrency
         )

@@ -11,6 +11,7 @@ import pytest
 from sqlite_utils.utils import sqlite3
 
 from datasette_semantic import SemanticIndex
+from datasette_semantic.embedding.profiles import manner_of
 from datasette_semantic.ingest.hashing import text_hash
 from datasette_semantic.laws.quoting import quote
 from datasette_semantic.laws.text import row_text
@@ -321,6 +322,7 @@ def fresh_build(tmp_path: Path) -> Callable[[SemanticIndex], dict[str, Any]]:
             where=record.text.where,
             chunks=record.chunks,
             tokenize=tokenize,
+            dimensions=manner_of(record).dimensions,
         ) as new:
             new.update()
             return snapshot(new)
