@@ -114,12 +114,52 @@ def row_actions(datasette: Any, actor: Any, database: str, table: str, row: Any)
     return row_links(datasette, actor, database, table, row)
 
 
+@hookimpl(optionalhook=True)
+def jump_items_sql(datasette: Any, actor: Any) -> Any:
+    from .plugin.menus import jump_items
+
+    return jump_items(datasette, actor)
+
+
+@hookimpl(optionalhook=True)
+def top_row(datasette: Any, request: Any, database: str, table: str, row: Any) -> Any:
+    from markupsafe import Markup
+
+    from .plugin.related import panel
+
+    async def inner() -> Any:
+        html = await panel(datasette, request, database, table, row)
+        return None if html is None else Markup(html)
+
+    return inner()
+
+
+@hookimpl
+def extra_body_script(datasette: Any, request: Any, database: Any, table: Any, view_name: Any) -> Any:
+    from .plugin import compat
+
+    if view_name != "row" or compat.has_row_slot() or table is None:
+        return ""
+    from .plugin.related import panel_script
+
+    return panel_script(datasette, request, database, table)
+
+
 @hookimpl(trylast=True, optionalhook=True)
 def permission_allowed(datasette: Any, actor: Any, action: str, resource: Any) -> Any:
+    if action == "semantic-judge":
+        return True if (actor or {}).get("id") == "root" else None
     # 0.65 keeps the last verdict that is not None: a denial has to come after every allowance.
     from .plugin.permissions import verdict_on_companion
 
     return verdict_on_companion(datasette, actor, action, resource)
+
+
+@hookimpl(optionalhook=True)
+def register_actions(datasette: Any) -> Any:
+    from .plugin import compat
+
+    return compat.judging_action("semantic-judge")
 
 
 @hookimpl(optionalhook=True)

@@ -10,20 +10,24 @@ Features are looked for, versions are never compared. The names here mean the sa
 | foreign key labels | `expand_foreign_keys(database, ...)` | `expand_foreign_keys(actor, database, ...)` |
 | a task that runs with the server | `lifespan` messages of ASGI, seen by `asgi_wrapper` | `add_background_task()` |
 | hiding a table | the `get_metadata` hook | `hidden` in the configuration |
-| forgery tokens, JSON errors, slots | differ, and are not used | |
+| the panel on a row's page | a script | the slot `top_row` |
+| forgery tokens, JSON errors | differ, and are not used | |
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
+from datasette import hookspecs
 from datasette.plugins import pm
 
 __all__ = [
     "Actor",
+    "allowed_to_judge",
     "allowed_to_run_sql",
     "allowed_to_view_database",
     "allowed_to_view_instance",
@@ -32,7 +36,10 @@ __all__ = [
     "deny_rules",
     "facets_over",
     "foreign_key_labels",
+    "has_row_slot",
     "hide_tables",
+    "judging_action",
+    "jump_items",
     "plugin_settings",
     "run_with_lifespan",
     "run_with_server",
@@ -73,6 +80,24 @@ async def allowed_to_view_instance(datasette: Any, actor: Actor) -> bool:
     if _cascades(datasette):
         return bool(await datasette.allowed(action="view-instance", actor=actor))
     return await _chain_allows(datasette, actor, ["view-instance"])
+
+
+async def allowed_to_judge(datasette: Any, actor: Actor, database: str, table: str, *, action: str) -> bool:
+    """True where the actor may judge results of the table; on 0.65 only where a plugin, or being root, allows it."""
+    if _cascades(datasette):
+        from datasette.resources import TableResource
+
+        resource = TableResource(database=database, table=table)
+        return bool(await datasette.allowed(action=action, resource=resource, actor=actor))
+    return bool(await datasette.permission_allowed(actor, action, resource=(database, table), default=False))
+
+
+def judging_action(action: str) -> list[Any]:
+    """Return what 1.0's `register_actions` takes; 0.65 has no such hook."""
+    from datasette.permissions import Action
+    from datasette.resources import TableResource
+
+    return [Action(name=action, description="Judge search results", resource_class=TableResource)]
 
 
 async def allowed_to_run_sql(datasette: Any, actor: Actor, database: str) -> bool:
@@ -231,6 +256,26 @@ async def _labels_may_be_seen(datasette: Any, actor: Actor, database: str, table
         if key["column"] == column and not await allowed_to_view_table(datasette, actor, database, key["other_table"]):
             return False
     return True
+
+
+# --- Datasette's own pages -------------------------------------------------------------------------------------------
+
+
+def has_row_slot() -> bool:
+    """True where a plugin can put something on a row's page by a hook of its own."""
+    return hasattr(hookspecs, "top_row")
+
+
+def jump_items(items: Sequence[Mapping[str, str]]) -> Any:
+    """Return entries, `{"label", "url", "description"}`, for 1.0's "jump to" box."""
+    from datasette.jump import JumpSQL
+
+    sql = (
+        "select 'menu' as type, value ->> 'label' as label, value ->> 'description' as description, "
+        "value ->> 'url' as url, value ->> 'label' || ' ' || (value ->> 'description') as search_text, "
+        "null as display_name from json_each(:items)"
+    )
+    return JumpSQL(sql=sql, params={"items": json.dumps(list(items))})
 
 
 # --- a task that runs with the server --------------------------------------------------------------------------------

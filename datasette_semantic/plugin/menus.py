@@ -12,7 +12,7 @@ from .permissions import visible_indexes
 from .query_string import key_path
 from .table_search import search_path
 
-__all__ = ["database_links", "instance_links", "row_links", "table_links"]
+__all__ = ["database_links", "instance_links", "jump_items", "row_links", "table_links"]
 
 Links = Coroutine[Any, Any, list[dict[str, str]]]
 
@@ -69,6 +69,17 @@ def instance_links(datasette: Any, actor: compat.Actor) -> Links:
         return []
 
     return inner()
+
+
+async def jump_items(datasette: Any, actor: compat.Actor) -> Any:
+    """Return the searches of all tables that the actor may view, and of everything, for 1.0's "jump to" box."""
+    items = await instance_links(datasette, actor)
+    for database in list(datasette.databases):
+        for index in await visible_indexes(datasette, actor, database):
+            url = search_path(datasette, database, index.table)
+            items.append(_link(url, f"Search {index.table}", f"in {database}, by meaning and by words"))
+    named = [{**item, "url": item["href"]} for item in items]
+    return compat.jump_items(named) if named else None
 
 
 async def _may_search(datasette: Any, actor: compat.Actor, database: str, table: str) -> bool:

@@ -11,7 +11,10 @@ plugins:
     table_weight: 1.0           # how much a table says in a ranking across tables; 0 leaves it out
     sql_models: [wordllama]     # models that SQL functions may call
     rerankers: [llm]            # rerankers that a request may ask for; none unless named here
+    judges: {id: ada}           # an allow block: who may judge results, besides whoever has semantic-judge
+    judgments: _semantic_judgments  # the table that holds what they said
     auto_embed: false           # whether the server itself brings indexes up to date when rows change
+    related: 5                  # rows like it that a row's own page links to; 0 for none
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..config import DEFAULT_LIMIT, MAX_LIMIT
+from ..config import DEFAULT_LIMIT, JUDGMENT_TABLE, MAX_LIMIT
 from ..errors import BadOption
 from ..records import MODES, ListWeights, Mode
 from . import compat
@@ -44,7 +47,12 @@ class Settings:
     table_weight: float = 1.0
     sql_models: tuple[str, ...] = ()
     rerankers: tuple[str, ...] = ()
+    judges: Mapping[str, Any] | bool | None = None
+    """An allow block of Datasette's."""
+    judgments: str = JUDGMENT_TABLE
     auto_embed: bool = False
+    related: int = 5
+    """Rows like this row that a row's own page links to; 0 for none."""
 
 
 def settings_for(datasette: Any, database: str | None = None, table: str | None = None) -> Settings:
@@ -106,6 +114,18 @@ def _name(key: str, value: Any) -> str:
     return value
 
 
+def _table(key: str, value: Any) -> str:
+    if not isinstance(value, str) or not value or value.lower().startswith("sqlite_"):
+        raise BadOption(f"datasette-semantic: {key} is a table's name, not {value!r}")
+    return value
+
+
+def _allow(key: str, value: Any) -> Mapping[str, Any] | bool:
+    if not isinstance(value, Mapping | bool):
+        raise BadOption(f"datasette-semantic: {key} is an allow block, as {{id: [ada, bruno]}}, not {value!r}")
+    return value
+
+
 def _facets(key: str, value: Any) -> tuple[Any, ...]:
     def good(item: Any) -> bool:
         return isinstance(item, str) or (isinstance(item, Mapping) and len(item) == 1)
@@ -125,6 +145,10 @@ def _size(key: str, value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MAX_LIMIT:
         raise BadOption(f"datasette-semantic: {key} is a number from 1 to {MAX_LIMIT:,}, not {value!r}")
     return value
+
+
+def _related(key: str, value: Any) -> int:
+    return 0 if value == 0 and not isinstance(value, bool) else _size(key, value)
 
 
 def _weights(key: str, value: Any) -> ListWeights:
@@ -153,6 +177,9 @@ _CHECKS = {
     "size": _size,
     "sql_models": _names,
     "rerankers": _names,
+    "judges": _allow,
+    "judgments": _table,
     "table_weight": _weight,
     "auto_embed": _yes_or_no,
+    "related": _related,
 }
