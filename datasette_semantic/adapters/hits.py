@@ -27,7 +27,8 @@ import datasette_semantic
 from .. import errors
 from ..api import SemanticIndex
 from ..config import DEFAULT_LIMIT, DEFAULT_MODEL
-from ..embedding.models import embedder
+from ..embedding.models import Embedder, embedder
+from ..embedding.profiles import choose_manner, manner_of
 from ..errors import BadOption, BadVector, ModelError, SemanticError
 from ..laws.fts_query import parse
 from ..laws.vectors import from_blob, to_blob
@@ -79,6 +80,8 @@ class HitsRequest:
     diversity: float = 0.0
     exact: bool = False
     weak: bool = False
+    model: str | None = None
+    """The model that is asked for the query's vector, where the code names it."""
 
     def __post_init__(self) -> None:
         check_mode(self.mode)
@@ -149,7 +152,12 @@ def query_blob(model: str | None, request: HitsRequest) -> bytes | None:
 
 @lru_cache(maxsize=256)
 def _embedded(model: str, text: str) -> bytes:
-    return to_blob(embedder(model).embed_query(text))
+    return to_blob(_embedder(model).embed_query(text))
+
+
+def _embedder(model: str) -> Embedder:
+    """Return the embedder that a declaration of this model makes an index with."""
+    return embedder(model, choose_manner(embedder(model).model_id))
 
 
 class _Functions:
@@ -209,8 +217,16 @@ class _Functions:
             exact=request.exact,
             weak=request.weak,
             columns=(),
-            vector=from_blob(blob, dimensions=len(blob) // 4)[0] if blob else None,
+            vector=from_blob(blob, dimensions=len(blob) // 4)[0] if blob and _fits(request, index) else None,
         )
+
+
+def _fits(request: HitsRequest, index: SemanticIndex) -> bool:
+    """True where the model that was asked is the index's: another may answer while the declared one is being built."""
+    if request.model is None:
+        return True
+    asked = _embedder(request.model)
+    return (asked.model_id, asked.manner) == (index.record.model, manner_of(index.record))
 
 
 def _record(results: SearchResults, hit: Hit) -> dict[str, Any]:

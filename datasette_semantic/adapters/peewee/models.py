@@ -53,6 +53,7 @@ class SemanticModel(Model):
         DatabaseProblem.
         """
         sql, params = _condition(cls._meta.database, where)
+        declared = cls._declaration()
         request = HitsRequest(
             table=cls._meta.table_name,
             query=query,
@@ -66,9 +67,9 @@ class SemanticModel(Model):
             diversity=diversity,
             exact=exact,
             weak=weak,
+            model=declared.model if declared else None,
         )
-        declared = cls._declaration()
-        return cls._ranked(request, query_blob(declared.model if declared else None, request))
+        return cls._ranked(request, query_blob(request.model, request))
 
     @classmethod
     def similar(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from sqlalchemy import (
@@ -143,6 +144,7 @@ def hits(
     `keyword_rank`, `semantic_rank`, `distance`, `passage`. Key columns of the same name come first as `key_<name>`.
     """
     sql, params = _condition(model, where)
+    declared = declaration_of(model)
     request = HitsRequest(
         table=_table(model).name,
         query=query,
@@ -156,16 +158,17 @@ def hits(
         diversity=diversity,
         exact=exact,
         weak=weak,
+        model=declared.model if declared else None,
     )
-    declared = declaration_of(model)
-    name = declared.model if declared else None
     if session is None:
-        vector = bindparam("semantic_vector", unique=True, type_=LargeBinary(), callable_=lambda: _ask(name, request))
+        vector = bindparam(
+            "semantic_vector", unique=True, type_=LargeBinary(), callable_=lambda: _ask(request.model, request)
+        )
         return _cte(model, request, vector)
     from .declaring import check
 
-    record = check(session, model).record
-    return _cte(model, request, literal(query_blob(record.model, request), LargeBinary()))
+    request = replace(request, model=check(session, model).record.model)
+    return _cte(model, request, literal(query_blob(request.model, request), LargeBinary()))
 
 
 def nearest(model: type[_Entity], attribute: Any, vector: Any, *, k: int = DEFAULT_LIMIT) -> Select[Any]:
