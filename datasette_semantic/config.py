@@ -87,6 +87,9 @@ CACHE_TABLE: Final = "_semantic_cache"
 SAMPLE_TABLE: Final = "_semantic_samples"
 """A few vectors of each index, by which a distance is judged usual or not."""
 
+JUDGMENT_TABLE: Final = "_semantic_judgments"
+"""What people said of results, unless the site names another table."""
+
 OWN_PREFIX: Final = "_semantic_"
 """Every bookkeeping table of ours starts so."""
 

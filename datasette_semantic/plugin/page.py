@@ -168,6 +168,8 @@ class SearchPage:
     """The matches on Datasette's own table page."""
     json_url: str
     csv_url: str
+    judge_url: str | None
+    """Where these results may be judged, for whoever may."""
     rows: int
     """Rows of the table that pass the filters, where nothing was searched for."""
     model: str

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from datasette import Forbidden, NotFound, Response
 from datasette.utils import filters_should_redirect, path_with_replaced_args, tilde_decode
 
 from ..errors import SemanticError
-from . import across, table_search
+from . import across, judging, table_search
 from .responses import add_common_headers, error_response
 
 __all__ = ["routes"]
@@ -24,6 +24,7 @@ def routes() -> list[tuple[str, Handler]]:
     """Return what Datasette's `register_routes` takes."""
     return [
         (rf"^/(?P<database>{_NAME})/(?P<table>{_NAME})/-/{_END}", _table),
+        (rf"^/(?P<database>{_NAME})/(?P<table>{_NAME})/-/judge-search\Z", _judge),
         (rf"^/(?P<database>{_NAME})/-/{_END}", _database),
         (rf"^/-/{_END}", _instance),
     ]
@@ -36,6 +37,14 @@ async def _table(request: Any, datasette: Any) -> Any:
         return await table_search.respond(datasette, request, database, table, _format(request))
 
     return await _guarded(datasette, request, respond)
+
+
+async def _judge(request: Any, datasette: Any) -> Any:
+    async def respond() -> Any:
+        database = _database_name(datasette, request)
+        return await judging.respond(datasette, request, database, tilde_decode(request.url_vars["table"]))
+
+    return await _guarded(datasette, request, respond, methods=("GET", "HEAD", "POST"))
 
 
 async def _database(request: Any, datasette: Any) -> Any:
@@ -52,14 +61,20 @@ async def _instance(request: Any, datasette: Any) -> Any:
     return await _guarded(datasette, request, respond)
 
 
-async def _guarded(datasette: Any, request: Any, respond: Callable[[], Awaitable[Any]]) -> Any:
+async def _guarded(
+    datasette: Any,
+    request: Any,
+    respond: Callable[[], Awaitable[Any]],
+    *,
+    methods: Sequence[str] = ("GET", "HEAD"),
+) -> Any:
     """Answer a request, turning our errors into the shape that its format asks for."""
     data_format = _format(request) != "html"
     if request.method == "OPTIONS":
         response = Response.text("ok")
         add_common_headers(datasette, response)
         return response
-    if request.method not in ("GET", "HEAD"):
+    if request.method not in methods:
         return error_response(datasette, ["Method not allowed: a search is a GET request"], 405)
     redirect = filters_should_redirect(request.args)
     if redirect:  # the form's three fields of a new filter become one argument, as on Datasette's own table page

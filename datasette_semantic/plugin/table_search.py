@@ -7,6 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urlencode
 
 from datasette import Forbidden, NotFound, Response
 from datasette.utils.asgi import AsgiStream
@@ -27,6 +28,7 @@ from .facets import (
     wanted_facets,
 )
 from .filters import Conditions, operators, read_filters
+from .judging import judge_path, may_judge
 from .query_string import Place, QueryString, key_parts, key_path, read
 from .responses import add_common_headers, json_response
 from .row_sets import rows_that_pass, rows_with_keys
@@ -34,7 +36,7 @@ from .searching import Answer, Target, answer, count_rows, find_target, in_datab
 from .settings import Settings, settings_for
 from .state import state_of
 
-__all__ = ["asset", "card_of", "label_column", "modes_of", "respond", "search_path"]
+__all__ = ["asset", "card_of", "label_column", "modes_of", "pages_of", "respond", "search_path"]
 
 _JOINED = ("_weights", "_fusion", "_rrf_k", "_boost", "_diversity", "_rerank")
 _CARRIED = ("_facet", "_size", "_sort", "_sort_desc", "_where", "weak", *_JOINED)
@@ -257,11 +259,12 @@ async def _page(
         filter_columns=target.source.column_names,
         operators=operators(),
         sorts=_sorts(query, asked.sortable) if found is not None else (),
-        previous_url=_previous_url(query, found),
-        next_url=_page_url(query, found),
+        previous_url=pages_of(query, found)[0],
+        next_url=pages_of(query, found)[1],
         table_url=_table_page_url(query, table_url),
         json_url=query.link(path=search_path(datasette, database, table, "json"), keep_place=True),
         csv_url=query.link(path=search_path(datasette, database, table, "csv")),
+        judge_url=await _judge_url(datasette, request, query, database, table),
         rows=matching,
         model=target.index.model,
         text_columns=target.index.text.columns,
@@ -335,6 +338,12 @@ async def _like(datasette: Any, asked: Asked, table_url: str) -> page.Link | Non
     return page.Link(name or key_path(key), f"{table_url}/{key_path(key)}")
 
 
+async def _judge_url(datasette: Any, request: Any, query: QueryString, database: str, table: str) -> str | None:
+    if not query.q.strip() or not await may_judge(datasette, request.actor, database, table):
+        return None
+    return f"{judge_path(datasette, database, table)}?{urlencode({'q': query.q, 'mode': query.mode})}"
+
+
 def _did_you_mean(query: QueryString, found: Answer | None) -> page.Link | None:
     meant = None if found is None else found.results.did_you_mean
     return None if meant is None else page.Link(meant, query.link(replace={"q": meant}))
@@ -404,6 +413,11 @@ def _filter_pairs(query: QueryString) -> list[tuple[str, str]]:
 
 
 # --- other places ----------------------------------------------------------------------------------------------------
+
+
+def pages_of(query: QueryString, found: Answer | None) -> tuple[str | None, str | None]:
+    """Return the addresses of the page before and the next one."""
+    return _previous_url(query, found), _page_url(query, found)
 
 
 def _page_url(query: QueryString, found: Answer | None) -> str | None:
