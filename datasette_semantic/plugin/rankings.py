@@ -23,8 +23,8 @@ from ..search.engine import Ranking
 
 __all__ = ["Rankings"]
 
-_KEPT = 24
-"""Rankings per database; one of two thousand rows takes somewhat more than a megabyte."""
+_KEPT = 48
+"""Rankings per database; one of two thousand rows takes about a megabyte."""
 
 _CONNECTIONS = 64
 """Connections remembered per database: the oldest is forgotten, and then met as if for the first time."""

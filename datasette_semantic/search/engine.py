@@ -49,6 +49,8 @@ class Ranking:
     """A whole match set in its order: what every page of one search has in common."""
 
     rows: tuple[Fused, ...]
+    keys: tuple[RowKey, ...]
+    """Of the rows, in the same order."""
     query: ParsedQuery
     """What was looked for: what was typed, unless that found nothing."""
     chunk_ids: Mapping[int, int]
@@ -58,10 +60,6 @@ class Ranking:
     notes: tuple[str, ...]
     did_you_mean: str | None
     timings: Mapping[str, float]
-
-    @property
-    def keys(self) -> tuple[RowKey, ...]:
-        return tuple(fused.candidate.key for fused in self.rows)
 
 
 def search(
@@ -120,6 +118,7 @@ def rank(connection: Connection, index: IndexRecord, request: SearchRequest, *, 
         rows = _within(connection, source, index, request, rows)
     return Ranking(
         rows,
+        tuple(fused.candidate.key for fused in rows),
         query,
         chunk_ids,
         # Where weak rows were left out, the semantic list reached down to them and so was not cut.
@@ -147,12 +146,13 @@ def page_of(
     """
     clock = _Clock()
     source = describe(connection, index.table)
-    ranked = list(enumerate(ranking.rows, 1))
-    if keys is not None:
-        place_of = {fused.candidate.key: (place, fused) for place, fused in ranked}
-        ranked = [place_of[key] for key in keys]
+    first, end = request.offset, request.offset + request.limit
+    if keys is None:
+        page = list(enumerate(ranking.rows[first:end], first + 1))
+    else:
+        place_of = {key: place for place, key in enumerate(ranking.keys)}
+        page = [(place_of[key] + 1, ranking.rows[place_of[key]]) for key in keys[first:end]]
     with clock("present"):
-        page = ranked[request.offset : request.offset + request.limit]
         hits = present(connection, source, index, request, ranking.query, page, ranking.chunk_ids)
     return SearchResults(
         hits=hits,
