@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import re
-import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -43,12 +42,3 @@ def test_the_pages_have_no_other_fences() -> None:
         fences = re.findall(r"^```(\w*)$", (DOCS / f"{page}.md").read_text(), re.MULTILINE)
         assert set(fences) <= {"python", "text", ""}
         assert fences.count("") == len(fences) - fences.count("")
-
-
-def test_a_missing_package_names_the_extra() -> None:
-    """In a process of its own, where the package cannot be imported."""
-    for extra in ("sqlalchemy", "peewee"):
-        code = f"import sys; sys.modules[{extra!r}] = None; import datasette_semantic.adapters.{extra}"
-        result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-        assert result.returncode == 1
-        assert f"ExtraMissing: {extra} is not installed; pip install 'datasette-semantic[{extra}]'" in result.stderr

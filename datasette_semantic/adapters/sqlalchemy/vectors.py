@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from sqlalchemy import Column, LargeBinary, Table
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateTable
@@ -36,6 +37,8 @@ class Vector(TypeDecorator[FloatVector]):
 
     impl = LargeBinary
     cache_ok = True
+    hashable = False
+    """Rows are told apart by their identity, not by an array's hash, which it has not."""
 
     def __init__(self, dimensions: int, *, optional: bool = False) -> None:
         super().__init__()
@@ -47,6 +50,10 @@ class Vector(TypeDecorator[FloatVector]):
 
     def process_result_value(self, value: Any, dialect: Any) -> FloatVector | None:
         return unpack(value, dimensions=self.dimensions)
+
+    def compare_values(self, x: Any, y: Any) -> bool:
+        """Return whether a vector was not changed; `==` on arrays gives an array."""
+        return bool(np.array_equal(x, y))
 
     def __repr__(self) -> str:
         return f"Vector({self.dimensions})"
