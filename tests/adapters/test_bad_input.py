@@ -267,10 +267,8 @@ def test_a_table_without_an_index(tmp_path: Path) -> None:
         session.execute(hybrid_search(Bare, "robots")).all()
     with pytest.raises(BadOption, match="Engine, Connection or Session"):
         update("sqlite:///bare.db", Bare)  # type: ignore[arg-type]
-    with pytest.raises(BadOption, match="postgresql"):
-        prepare_engine(
-            sqlalchemy.create_engine("postgresql+psycopg2://", module=SimpleNamespace(paramstyle="pyformat"))
-        )
+    with pytest.raises(BadOption, match="mysql"):
+        prepare_engine(sqlalchemy.create_engine("mysql://", module=SimpleNamespace(paramstyle="pyformat")))
     engine.dispose()
 
 
