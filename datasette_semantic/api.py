@@ -313,6 +313,7 @@ class SemanticIndex:
     def failures(self, *, limit: int = 100) -> list[Failure]:
         """Return the rows that were set aside, with their errors. `update(retry_failed=True)` tries them again."""
         with translated():
+            self.record = catalog.find(self._connection, self.source.table)
             found = queue.failures(self._connection, self.record, limit=limit)
             keys = chunks.keys_of(self._connection, self.source, self.record, [row_id for row_id, _ in found])
         return [Failure(keys[row_id], error) for row_id, error in found if row_id in keys]

@@ -21,7 +21,7 @@ from ..laws.quoting import quote
 from ..records import ChunkSpec, IndexRecord, Source, TextSpec
 from ..store import catalog, companions, queue
 from ..store import chunks as chunk_store
-from ..store.connection import Connection, transaction
+from ..store.connection import Connection, sqlite_errors, transaction
 from ..store.exchange import exchange
 from .courtesy import Courtesy
 from .declare import declare, redeclared
@@ -176,11 +176,15 @@ def clear_away(connection: Connection, source: Source) -> None:
     for role, index in catalog.all_beside(connection, source.table):
         if role != "leaving":
             continue
-        if index.model != DEFAULT_MODEL:
-            chunk_store.keep_all(connection, index)
-        _empty(connection, index)
-        with noting_schema(connection, source):
-            companions.drop(connection, index, keep_shared=True)
+        try:
+            if index.model != DEFAULT_MODEL:
+                chunk_store.keep_all(connection, index)
+            _empty(connection, index)
+            with noting_schema(connection, source):
+                companions.drop(connection, index, keep_shared=True)
+        except sqlite_errors():
+            if index.id in {each.id for _role, each in catalog.all_beside(connection, source.table)}:
+                raise  # else another run has cleared it away at the same time
 
 
 def _empty(connection: Connection, index: IndexRecord) -> None:

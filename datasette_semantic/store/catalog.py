@@ -132,7 +132,9 @@ def answers(connection: Connection, index: IndexRecord) -> bool:
     sql = f"select 1 from {CATALOG_TABLE} where id = ? and vec_table = ?"
     try:
         return connection.execute(sql, (index.id, index.vec_table)).fetchone() is not None
-    except sqlite_errors():
+    except sqlite_errors() as error:
+        if "no such table" not in str(error):
+            raise
         return False  # the catalog went with the last index
 
 
@@ -143,9 +145,13 @@ def answering(connection: Connection, index: IndexRecord) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if answers(connection, index):
-            raise
-        raise _changed(index) from error
+        try:
+            changed = not answers(connection, index)
+        except sqlite_errors():  # out of time, say: what happened first is what there is to tell
+            changed = False
+        if changed:
+            raise _changed(index) from error
+        raise
     if not answers(connection, index):
         raise _changed(index)
 

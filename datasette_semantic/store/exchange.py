@@ -31,8 +31,8 @@ def exchange(
 ) -> IndexRecord:
     """Let `coming` answer in the place of `leaving`, which takes the role; return the first as it then stands.
 
-    Run it inside a transaction: it takes milliseconds, however large the two are. Triggers that an index has lost it
-    does not get back here: the next run finds them missing and repairs what they missed.
+    Run it inside a transaction: it takes some hundredths of a second, however large the two are. Triggers that an index
+    has lost it does not get back here: the next run finds them missing and repairs what they missed.
     """
     guarded = [each.id for each in (leaving, coming) if companions.has_triggers(connection, source, each)]
     for each in (leaving, coming):

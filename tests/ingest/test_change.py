@@ -593,6 +593,32 @@ def test_what_is_leaving_is_cleared_away_by_the_next_run(
         assert not notes("select 1 from sqlite_master where name like '_semantic_vec%'")
 
 
+def test_two_runs_clear_away_at_once(notes: Any, made: SemanticIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    SemanticIndex.create(notes.path, "notes", ["body"]).update()
+    right = change._empty
+
+    def overtaken(connection: Any, index: Any) -> None:
+        monkeypatch.setattr(change, "_empty", right)
+        with SemanticIndex(notes.path, "notes") as other:
+            change.clear_away(other._connection, other.source)
+        right(connection, index)
+
+    monkeypatch.setattr(change, "_empty", overtaken)
+    assert made.forget_previous()
+    assert not catalog.all_beside(made._connection)
+
+
+def test_what_goes_wrong_in_a_search_is_told_as_it_is(notes: Any, made: SemanticIndex) -> None:
+    """An error while the index stays the same is the error, also where time is up for asking whether it does."""
+    connection = made._connection
+    with pytest.raises(ZeroDivisionError), catalog.answering(connection, made.record):
+        raise ZeroDivisionError
+    connection.set_progress_handler(lambda: 1, 1)
+    with pytest.raises(ZeroDivisionError), catalog.answering(connection, made.record):
+        raise ZeroDivisionError
+    connection.set_progress_handler(None, 0)
+
+
 # --- stale -----------------------------------------------------------------------------------------------------------
 
 
