@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -14,6 +15,10 @@ from .engines import run_on
 from .vectors import is_virtual
 
 __all__ = ["leave_alone"]
+
+
+# vec0 does not own up to all its shadow tables: SQLite takes those with numbers for ordinary ones.
+_VEC0_SHADOW = re.compile(r"(?P<table>.+)_(?:vector_chunks|metadatachunks|metadatatext)[0-9]{2}")
 
 
 def leave_alone(connection: Connection) -> Callable[[Any, str | None, str, bool, Any], bool]:
@@ -34,6 +39,11 @@ def leave_alone(connection: Connection) -> Callable[[Any, str | None, str, bool,
 
 
 def _derived(raw: Any) -> Iterable[str]:
-    yield from (row[0] for row in raw.execute("select name from pragma_table_list where type in ('virtual', 'shadow')"))
-    for index in catalog.all_indexes(raw):
+    tables = raw.execute("select name, type from pragma_table_list where schema = 'main'").fetchall()
+    kinds = dict(map(tuple, tables))
+    for name, kind in kinds.items():
+        shadow = _VEC0_SHADOW.fullmatch(name)
+        if kind in ("virtual", "shadow") or (shadow is not None and kinds.get(shadow["table"]) == "virtual"):
+            yield name
+    for index in (*catalog.all_indexes(raw), *(index for _role, index in catalog.all_beside(raw))):
         yield from companion_names(index)

@@ -229,9 +229,13 @@ def _table(model: type[Any]) -> Any:
 
 def _condition(model: type[Any], where: Where) -> tuple[str | Mapping[str, Any] | None, Mapping[str, Any]]:
     """Return conditions as SQL over the table, and its named parameters."""
-    if where is None or isinstance(where, Mapping):
+    kinds = _kinds(model)
+    if isinstance(where, Mapping):
+        if kinds:
+            raise BadOption(f"{model.__name__} shares its table with other classes: give `where` as conditions on it")
         return where, {}
-    conditions: list[ColumnElement[bool]] = [where] if isinstance(where, ColumnElement) else list(where)
+    given = [where] if isinstance(where, ColumnElement) else list(where or ())
+    conditions: list[ColumnElement[bool]] = [*kinds, *given]
     if not conditions:
         return None, {}
     compiled = and_(true(), *conditions).compile(dialect=_DIALECT)
@@ -241,6 +245,15 @@ def _condition(model: type[Any], where: Where) -> tuple[str | Mapping[str, Any] 
         for name, value in expanded.parameters.items()
     }
     return expanded.statement, params
+
+
+def _kinds(model: type[Any]) -> list[ColumnElement[bool]]:
+    """Return the condition that tells a class's rows from those of others in the same table (single-table
+    inheritance), so that the `k` best are chosen among its own."""
+    mapper = inspect(model)
+    if not mapper.single:
+        return []
+    return [mapper.polymorphic_on.in_([each.polymorphic_identity for each in mapper.self_and_descendants])]
 
 
 _DIALECT = sqlite.dialect(paramstyle="named")
