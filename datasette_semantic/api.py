@@ -78,7 +78,7 @@ Boosts: TypeAlias = Mapping[str, float | tuple[float, float]] | Sequence[str | B
 
 _Found = TypeVar("_Found")
 
-_TRIES = 3
+_TRIES = 10
 """How often a search begins anew because another index has taken the place of the one it read."""
 
 

@@ -44,7 +44,7 @@ _MODEL_SECONDS = 10.0
 
 _VECTORS_KEPT = 512
 
-_TRIES = 3
+_TRIES = 10
 """How often a search begins anew because another index has taken the place of the one that was looked at."""
 
 
