@@ -52,13 +52,13 @@ FILL_BATCH: Final = 2_000
 SAMPLE_SIZE: Final = 512
 """Vectors kept per index as a sample of all."""
 
-WRITE_SECONDS: Final = 0.04
+WRITE_SECONDS: Final = 0.06
 """What one write transaction should take: other writers wait little longer."""
 
 TRAIN_AT: Final = 20_000
 """Vectors from which an index is trained: below, reading them all takes a few milliseconds."""
 
-TRAIN_SAMPLE: Final = 40
+TRAIN_SAMPLE: Final = 32
 """Vectors per cell from which centroids are found."""
 
 FEW_ALLOWED: Final = 2_000

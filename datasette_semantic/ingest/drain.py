@@ -36,6 +36,8 @@ _ORPHAN_BATCH = 1_000
 _ROUNDS = 8
 """How often a drain comes back to a queue that it has emptied: a table that is written to all the time is never
 done."""
+_CLAIMS_AHEAD = 8
+"""Batches that are claimed at once of a model that answers at once."""
 _HARMLESS = "word"
 """A text that every model takes: where it is refused too, it is the model that fails, not a text."""
 
@@ -140,6 +142,8 @@ class _Run:
         self.errors: dict[bytes, str] = {}
         self.proved = False
         self.rounds = 0
+        self.claimed: list[queue.Claim] = []
+        """Rows that are ours and not read yet."""
         self.claimed_at = time.monotonic()
 
     def work(self) -> None:
@@ -160,14 +164,21 @@ class _Run:
         """Claim rows until there is work for every thread, or enough to write; False when the queue is empty, or has
         been emptied often enough."""
         ahead = 2 * self.crew.size * self.embedder.batch_size
-        while self.rounds < _ROUNDS and len(self.wanted_by) < ahead and len(self.ready) < self.size:
-            with transaction(self.connection):
-                claims = queue.claim(self.connection, self.index, worker=self.worker, limit=self.size)
-            if not claims:
+        while (self.claimed or self.rounds < _ROUNDS) and len(self.wanted_by) < ahead and len(self.ready) < self.size:
+            if not self.claimed:
+                self._claim()
+            if not self.claimed:
                 return False
-            self.rounds += len(claims) < self.size
-            self._read(claims)
-        return self.rounds < _ROUNDS
+            self._read(self.claimed[: self.size])
+            del self.claimed[: self.size]
+        return bool(self.claimed) or self.rounds < _ROUNDS
+
+    def _claim(self) -> None:
+        """Claim rows. Those of a slow model are left for other drains to share; else every commit saved is time won."""
+        limit = self.size if self.embedder.remote else _CLAIMS_AHEAD * self.size
+        with transaction(self.connection):
+            self.claimed = queue.claim(self.connection, self.index, worker=self.worker, limit=limit)
+        self.rounds += len(self.claimed) < limit
 
     def _read(self, claims: Sequence[queue.Claim]) -> None:
         """Read and cut the claimed rows. One that is not there, or not picked any more, is ready without a hash."""

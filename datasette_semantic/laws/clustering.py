@@ -14,10 +14,10 @@ from .vectors import FloatMatrix
 
 __all__ = ["cell_count", "kmeans", "nearest_centroids"]
 
-ITERATIONS: Final = 8
+ITERATIONS: Final = 5
 """More move no centroid by much; what is lost by fewer is made up by probing one cell more."""
 
-_BLOCK: Final = 8_192
+_BLOCK: Final = 2_048
 """Vectors compared with all centroids at a time: bounds the memory."""
 
 
@@ -44,7 +44,8 @@ def kmeans(sample: FloatMatrix, *, cells: int, seed: int = 0, iterations: int = 
         filled = np.flatnonzero(counts)
         starts = np.concatenate(([0], np.cumsum(counts[filled])[:-1]))
         sums = sample[draw.choice(len(sample), cells)].copy()
-        sums[filled] = np.add.reduceat(sample[order], starts, axis=0)
+        for cell, members in zip(filled, np.split(order, starts[1:]), strict=True):
+            sums[cell] = sample[members].sum(axis=0)
         norms = np.linalg.norm(sums, axis=1, keepdims=True)
         centroids = np.where(norms > 0, sums / np.maximum(norms, 1e-12), centroids).astype("<f4")
     return centroids

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ..config import SAMPLE_SIZE, SAMPLE_TABLE
 from ..laws.quoting import quote
-from ..laws.vectors import FloatMatrix, from_blob, to_blob
+from ..laws.vectors import FloatMatrix, from_blob
 from ..records import IndexRecord
 from . import vector_index
 from .connection import Connection
 
 __all__ = ["draw", "load", "save"]
+
+_AT_A_TIME = 1_024
+"""Vectors looked up at a time: a sample of a large index is large."""
 
 
 def draw(connection: Connection, index: IndexRecord, *, size: int = SAMPLE_SIZE) -> FloatMatrix:
@@ -27,8 +32,14 @@ def draw(connection: Connection, index: IndexRecord, *, size: int = SAMPLE_SIZE)
         f"select distinct (select id from {chunks} where id >= n order by id limit 1) from place limit :size",
         {"low": low, "high": high, "step": step, "size": size},
     ).fetchall()
-    found = vector_index.vectors(connection, index, [row[0] for row in rows if row[0] is not None])
-    return from_blob(b"".join(to_blob(vector) for vector in found.values()), dimensions=index.dimensions)
+    ids = [row[0] for row in rows if row[0] is not None]
+    sample: FloatMatrix = np.empty((len(ids), index.dimensions), dtype="<f4")
+    drawn = 0
+    for start in range(0, len(ids), _AT_A_TIME):
+        for vector in vector_index.vectors(connection, index, ids[start : start + _AT_A_TIME]).values():
+            sample[drawn] = vector
+            drawn += 1
+    return sample[:drawn]
 
 
 def save(connection: Connection, index: IndexRecord, sample: FloatMatrix) -> None:
