@@ -10,7 +10,8 @@ for hit in index.search("a robot that falls in love", where={"year__gte": 1990})
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, get_args
@@ -20,18 +21,24 @@ from numpy.typing import ArrayLike
 from .config import DEFAULT_LIMIT
 from .embedding.models import Embedder, default_model, embedder, embedder_for
 from .embedding.pace import Pace
-from .embedding.profiles import Manner, choose_manner, manner_of
+from .embedding.profiles import Manner, choose_manner, manner_of, plain_manner
 from .errors import BadOption, BadVector, IndexChanged, IndexStateError, ModelError
 from .ingest import change
+from .ingest.adopt import adopting, as_setting
 from .ingest.cutting import check_chunks
 from .ingest.declare import declare, redeclared, text_spec
+from .ingest.export import export
 from .ingest.plan import plan
 from .ingest.staleness import ASKED, manner_now, stale
+from .ingest.supply import Supply, offered
+from .ingest.survey import survey
 from .ingest.update import update
 from .laws.vectors import FloatVector, normalise
 from .records import (
+    Adoption,
     Boost,
     ChunkSpec,
+    ClearedVectors,
     Failure,
     IndexRecord,
     IndexStatus,
@@ -62,12 +69,12 @@ from .search.request import (
     check_rerank,
 )
 from .search.reranking import reranked
-from .store import catalog, chunks, companions, queue
+from .store import cache, catalog, chunks, companions, queue
 from .store.connection import Connection, connect, prepare, transaction, translated
 from .store.source import check_filter, describe, parse_key
 from .store.versions import Version, version
 
-__all__ = ["Boosts", "SemanticIndex", "Where", "indexes", "query_vector"]
+__all__ = ["Boosts", "SemanticIndex", "Where", "clear_cache", "indexes", "query_vector"]
 
 Where: TypeAlias = str | Mapping[str, Any] | tuple[RowFilter, ...] | None
 """SQL over the table's columns, a mapping in Datasette's grammar, filters made before, or none."""
@@ -94,6 +101,8 @@ class SemanticIndex:
         """Open the index of a table. Raises NoSuchTable, NoSuchIndex, ExtensionMissing, DatabaseProblem."""
         self._connection, self._owned = _open(database)
         self._version: Version | None = None
+        self.adoption: Adoption | None = None
+        """What `create` found out about the vectors that it was to take over."""
         try:
             with translated(_name(database)):
                 self.source: Source = describe(self._connection, table)
@@ -121,6 +130,7 @@ class SemanticIndex:
         document_prefix: str | None = None,
         on_mismatch: OnMismatch = "rebuild",
         allow_empty: bool = False,
+        vectors_from: str | Path | None = None,
     ) -> SemanticIndex:
         """Declare an index; `update()` then fills it. An index that is there already and was made alike is returned
         as it is.
@@ -130,6 +140,10 @@ class SemanticIndex:
         `rollback()` brings it back. "error" raises IndexStateError that names the differences; "keep" returns it as it
         is. `task`, `dimensions` and the prefixes say how the model is asked, where
         its profile is not to decide. `allow_empty` lets an index be declared over a table without rows.
+
+        `vectors_from` names vectors that exist already and are taken over, one per row: "collection:NAME" of llm,
+        "column:NAME" with float32 BLOBs, or an `.npy` file; each is looked at before anything is written. The model
+        embeds the rows that have none. An index that is there already keeps the vectors that it has.
 
         Raises InputError (no such table or column, nothing to embed), ModelError, ExtensionMissing, DatabaseProblem;
         the file is then as it was.
@@ -143,22 +157,39 @@ class SemanticIndex:
                 text = text_spec(connection, source, columns=columns, template=template, where=where)
                 existing = catalog.find_or_none(connection, source.table)
                 wanted = change.wanted(connection, existing) if existing else None
-                chosen, own = _chosen(wanted, model, task, dimensions, query_prefix, document_prefix)
                 prepare(connection)
-                spec = chunks or (wanted.chunks if wanted else ChunkSpec())
-                check_chunks(spec, longest=chosen.profile.max_tokens, model=chosen.model_id)
-                asked: dict[str, Any] = {"text": text, "chunks": spec, "embedder": chosen}
-                how: dict[str, Any] = {"tokenize": tokenize, "asked": own, "allow_empty": allow_empty}
+                with _offered(connection, source, vectors_from, where) as supply:
+                    chosen, own = _chosen(wanted, model, task, dimensions, query_prefix, document_prefix, supply)
+                    spec = _spec(chunks, wanted, supply)
+                    check_chunks(spec, longest=chosen.profile.max_tokens, model=chosen.model_id)
+                    asked: dict[str, Any] = {"text": text, "chunks": spec, "embedder": chosen}
+                    differs = wanted is None or (
+                        redeclared(wanted, **asked) and _rebuilds(wanted, on_mismatch, **asked)
+                    )
+                    bare = supply is not None and wanted is not None and not _holds_vectors(connection, wanted)
+                    adoption = None
+                    if supply is not None and (differs or bare or (wanted is not None and adopting(wanted))):
+                        adoption = survey(connection, source, supply, where=where, dimensions=chosen.dimensions)
+                how: dict[str, Any] = {
+                    "tokenize": tokenize,
+                    "asked": own,
+                    "allow_empty": allow_empty,
+                    "adoption": adoption,
+                }
                 if existing is None or wanted is None:
                     declare(connection, source, **asked, **how)
-                elif redeclared(wanted, **asked) and _rebuilds(wanted, on_mismatch, **asked):
-                    change.change(connection, source, existing, **asked, **how)
+                elif differs or bare:
+                    change.change(connection, source, existing, **asked, **how, anew=bare)
+                elif adoption is not None:
+                    with transaction(connection):
+                        catalog.save_settings(connection, wanted, {**wanted.settings, **as_setting(adoption)})
         except BaseException:
             if owned:
                 connection.close()
             raise
         index = cls(connection, source.table)
         index._owned = owned
+        index.adoption = adoption
         return index
 
     # --- writing ---
@@ -270,6 +301,7 @@ class SemanticIndex:
         dimensions: int | None = None,
         query_prefix: str | None = None,
         document_prefix: str | None = None,
+        vectors_from: str | Path | None = None,
         price: float | None = None,
         max_rpm: float | None = None,
         max_tpm: float | None = None,
@@ -290,22 +322,26 @@ class SemanticIndex:
                     text = existing.text
                 else:
                     text = text_spec(connection, source, columns=columns, template=template, where=where)
-                chosen, _own = _chosen(existing, model, task, dimensions, query_prefix, document_prefix)
-                spec = chunks or (existing.chunks if existing else ChunkSpec())
-                check_chunks(spec, longest=chosen.profile.max_tokens, model=chosen.model_id)
                 if existing is not None:
                     prepare(connection)
-                return plan(
-                    connection,
-                    source,
-                    there=change.all_of(connection, source.table),
-                    text=text,
-                    chunks=spec,
-                    embedder=chosen,
-                    price=price,
-                    max_rpm=max_rpm,
-                    max_tpm=max_tpm,
-                )
+                with _offered(connection, source, vectors_from, where) as supply:
+                    chosen, _own = _chosen(existing, model, task, dimensions, query_prefix, document_prefix, supply)
+                    spec = _spec(chunks, existing, supply)
+                    check_chunks(spec, longest=chosen.profile.max_tokens, model=chosen.model_id)
+                    if supply is not None:
+                        survey(connection, source, supply, where=where, dimensions=chosen.dimensions)
+                    return plan(
+                        connection,
+                        source,
+                        there=change.all_of(connection, source.table),
+                        text=text,
+                        chunks=spec,
+                        embedder=chosen,
+                        price=price,
+                        max_rpm=max_rpm,
+                        max_tpm=max_tpm,
+                        supply=supply,
+                    )
         finally:
             if owned:
                 connection.close()
@@ -317,6 +353,16 @@ class SemanticIndex:
             found = queue.failures(self._connection, self.record, limit=limit)
             keys = chunks.keys_of(self._connection, self.source, self.record, [row_id for row_id, _ in found])
         return [Failure(keys[row_id], error) for row_id, error in found if row_id in keys]
+
+    def export(self, path: str | Path) -> int:
+        """Write every vector, with its row's key and its place in the row's text, to an `.npy` or `.parquet` file;
+        return how many there are.
+
+        An `.npy` file, float32 of shape (chunks, dimensions), has the keys beside it in `NAME.ids.csv`, line for line.
+        Raises BadOption, IndexStateError, DatabaseProblem, and for Parquet ExtraMissing where pyarrow is not installed.
+        """
+        with translated():
+            return export(self._connection, self.source, self.record, Path(path))
 
     def drop(self) -> None:
         """Remove the index and every trace of it; the file's schema is then as it was before."""
@@ -583,6 +629,48 @@ def indexes(database: Any) -> list[SemanticIndex]:
     return [SemanticIndex(database, table) for table in tables]
 
 
+def clear_cache(database: Any) -> list[ClearedVectors]:
+    """Remove the kept vectors of models that no index of a database uses any more; return how many there were of each.
+
+    Vectors that an index may use again, for a text that comes back, are kept. Raises DatabaseProblem.
+    """
+    connection, owned = _open(database)
+    try:
+        with translated(_name(database)):
+            return cache.clear_abandoned(connection)
+    finally:
+        if owned:
+            connection.close()
+
+
+@contextmanager
+def _offered(
+    connection: Connection, source: Source, vectors_from: str | Path | None, where: str | None
+) -> Iterator[Supply | None]:
+    """Yield the vectors that are to be taken over, None where none are."""
+    if vectors_from is None:
+        yield None
+        return
+    with offered(connection, source, str(vectors_from), where=where) as supply:
+        yield supply
+
+
+def _spec(chunks: ChunkSpec | None, existing: IndexRecord | None, supply: Supply | None) -> ChunkSpec:
+    """Return how texts are cut. Vectors that are taken over are those of whole rows."""
+    if supply is None:
+        return chunks or (existing.chunks if existing else ChunkSpec())
+    if chunks is not None and chunks.chunker != "none":
+        raise BadOption("vectors that are taken over stand for whole rows: leave out what says how texts are cut")
+    return chunks or (existing.chunks if existing and existing.chunks.chunker == "none" else _WHOLE)
+
+
+_WHOLE = ChunkSpec(chunker="none")
+
+
+def _holds_vectors(connection: Connection, index: IndexRecord) -> bool:
+    return adopting(index) is not None or chunks.count(connection, index)[1] > 0
+
+
 def _chosen(
     existing: IndexRecord | None,
     model: str | None,
@@ -590,11 +678,21 @@ def _chosen(
     dimensions: int | None,
     query_prefix: str | None,
     document_prefix: str | None,
+    supply: Supply | None = None,
 ) -> tuple[Embedder, Mapping[str, Any] | None]:
     """Return the embedder asked for, and what was chosen of its manner; what is not asked for stays as it is in an
-    existing index."""
-    name = model or (existing.model if existing else default_model())
+    existing index.
+
+    Vectors that are taken over name their model, or it has to be named.
+    """
+    made_by = None if supply is None else supply.model
+    unnamed = supply is not None and made_by is None and not (existing and adopting(existing))
+    if unnamed and model is None:
+        raise BadOption(f"say which model made the vectors in {supply.name if supply else ''}: -m MODEL")
+    name = model or made_by or (existing.model if existing else default_model())
     plain = embedder(name)
+    if supply is not None and made_by is not None and embedder(made_by).model_id != plain.model_id:
+        raise BadOption(f"{supply.name} was made by the model {made_by!r}, not by {name!r}: leave out -m")
     asked = {
         "task": task,
         "dimensions": dimensions,
@@ -602,7 +700,7 @@ def _chosen(
         "document_prefix": document_prefix,
     }
     chosen = {name: value for name, value in asked.items() if value is not None}
-    if existing is not None and existing.model == plain.model_id and not chosen:
+    if made_by is None and existing is not None and existing.model == plain.model_id and not chosen:
         return embedder_for(existing), existing.settings.get(ASKED)
     manner: Manner = choose_manner(
         plain.model_id,
@@ -611,6 +709,8 @@ def _chosen(
         query_prefix=query_prefix,
         document_prefix=document_prefix,
     )
+    if made_by is not None and (task, query_prefix, document_prefix) == (None,) * 3:
+        manner = plain_manner(manner)  # llm puts nothing before a text
     return embedder(name, manner), chosen
 
 

@@ -8,10 +8,12 @@ from typing import Any, Literal
 
 __all__ = [
     "MODES",
+    "Adoption",
     "Boost",
     "Cell",
     "Chunk",
     "ChunkSpec",
+    "ClearedVectors",
     "Column",
     "Contribution",
     "Failure",
@@ -370,6 +372,29 @@ class UpdateReport:
     """Calls of the model that were answered."""
     tokens: int = 0
     """Tokens sent, as far as can be told without the model's own tokenizer; 0 for the built-in model."""
+    adopted: int = 0
+    """Rows whose vector existed already and was taken over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """Vectors that exist already and are taken over: looked at, and how they fit the table."""
+
+    source: str
+    """Where they are: `collection:NAME`, `column:NAME` or an `.npy` file."""
+    name: str
+    """What they are called in messages."""
+    dimensions: int
+    given: int
+    """Rows that have a vector."""
+    missing: int
+    """Rows that have none: the model embeds them."""
+    missing_keys: tuple[str, ...]
+    """The first of these."""
+    unused: int
+    """Vectors that belong to no row."""
+    keys_digest: str | None = None
+    """What stood for the table's keys in their order, where that alone says which vector is whose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,6 +416,8 @@ class Plan:
     """US dollars; None where the price is not known."""
     seconds: float | None
     """The shortest time that the limits given allow; None where none is given."""
+    adopted: int = 0
+    """Rows whose vector exists already and would be taken over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -399,6 +426,15 @@ class Failure:
 
     key: RowKey
     error: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClearedVectors:
+    """Vectors of one model that were kept because they had been paid for, and that nothing could use again."""
+
+    model: str
+    dimensions: int
+    vectors: int
 
 
 @dataclass(frozen=True, slots=True)

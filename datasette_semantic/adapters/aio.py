@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 from ..api import SemanticIndex
@@ -58,6 +59,10 @@ class AsyncSemanticIndex:
     async def update(self, **options: Any) -> UpdateReport:
         """Embed what is new or changed and drop what is gone. `progress` is called on the index's thread."""
         return await self._run(partial(self._index.update, **options))
+
+    async def export(self, path: str | Path) -> int:
+        """Write every vector to an `.npy` or `.parquet` file; return how many there are."""
+        return await self._run(partial(self._index.export, path))
 
     async def drop(self) -> None:
         """Remove the index and every trace of it."""

@@ -53,6 +53,12 @@ _HOW_TO_RUN = (
 @click.option("--dimensions", type=click.IntRange(1), help="Cut vectors to so many dimensions, if the model allows it")
 @click.option("--query-prefix", help="Text put before each query, instead of the model's usual one")
 @click.option("--document-prefix", help="Text put before each chunk, instead of the model's usual one")
+@click.option(
+    "vectors_from",
+    "--from",
+    metavar="SOURCE",
+    help="Take over vectors that exist already: collection:NAME of llm, column:NAME, or FILE.npy",
+)
 @click.option("--concurrency", type=click.IntRange(1, 64), default=1, show_default=True, help="Calls at a time")
 @click.option("--max-rpm", type=click.FloatRange(0, min_open=True), help="Most requests a minute")
 @click.option("--max-tpm", type=click.FloatRange(0, min_open=True), help="Most tokens a minute")
@@ -80,6 +86,7 @@ def embed(
     dimensions: int | None,
     query_prefix: str | None,
     document_prefix: str | None,
+    vectors_from: str | None,
     concurrency: int,
     max_rpm: float | None,
     max_tpm: float | None,
@@ -120,6 +127,7 @@ def embed(
         "dimensions": dimensions,
         "query_prefix": query_prefix,
         "document_prefix": document_prefix,
+        "vectors_from": vectors_from,
     }
     if dry_run:
         limits = {"price": price, "max_rpm": max_rpm, "max_tpm": max_tpm}
@@ -130,6 +138,8 @@ def embed(
     found = _chosen(path, table_name, columns, choices)
     if renew:
         _renew(found, table_name)
+    if vectors_from is not None:
+        note(_adopting(found[0]), quiet=quiet)
     for index in found:
         before = index.record
         with progress_bar(index.record.table, quiet=quiet) as progress:
@@ -151,10 +161,11 @@ def _planned(
     for name in tables:
         plan = SemanticIndex.plan(path, name, columns, **arguments)
         cost = "price not known, give --price" if plan.cost is None else f"${plan.cost:,.4f}"
+        given = f"{plan.adopted:,} of them with a vector to take over, " if plan.adopted else ""
         time = "" if plan.seconds is None else f", at least {plan.seconds:,.0f} s"
         yield (
-            f"{plan.table}: {plan.rows:,} rows to look at, {plan.chunks:,} chunks, {plan.texts:,} texts to send to "
-            f"{plan.model} in {plan.requests:,} requests, {plan.tokens:,} tokens, {cost}{time}"
+            f"{plan.table}: {plan.rows:,} rows to look at, {given}{plan.chunks:,} chunks, {plan.texts:,} texts to send "
+            f"to {plan.model} in {plan.requests:,} requests, {plan.tokens:,} tokens, {cost}{time}"
         )
 
 
@@ -250,6 +261,22 @@ def _refuse_choices() -> None:
         raise click.UsageError(f"{', '.join(given)} says how an index is made: name TABLE and its columns too")
 
 
+def _adopting(index: SemanticIndex) -> str:
+    """Return what becomes of the vectors that are to be taken over."""
+    table, adoption = index.record.table, index.adoption
+    if adoption is None:
+        return f"{table} has its vectors already and keeps them; to take over others, drop-embeddings first"
+    told = f"{table}: {adoption.given:,} vectors of {adoption.dimensions:,} dimensions taken over from {adoption.name}"
+    if adoption.missing:
+        more = " ..." if adoption.missing > len(adoption.missing_keys) else ""
+        told += (
+            f"; {adoption.missing:,} rows have none there and are embedded: {', '.join(adoption.missing_keys)}{more}"
+        )
+    if adoption.unused:
+        told += f"; {adoption.unused:,} vectors belong to no row"
+    return told
+
+
 def _updated(index: SemanticIndex, **how: Any) -> UpdateReport:
     def paused(seconds: float, why: str) -> None:
         note(f"waiting {seconds:,.1f} s: {why}")
@@ -265,6 +292,7 @@ def _updated(index: SemanticIndex, **how: Any) -> UpdateReport:
 def _told(report: UpdateReport) -> str:
     """Return the closing line."""
     counts = {
+        "vectors taken over": report.adopted,
         "texts embedded": report.embedded,
         "reused": report.reused,
         "rows deleted": report.deleted,

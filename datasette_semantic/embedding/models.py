@@ -59,11 +59,11 @@ class Embedder(Protocol):
 class _Common:
     """What all embedders share: prefixes before the call; the count, the cut and unit length after it."""
 
-    def __init__(self, model_id: str, manner: Manner) -> None:
+    def __init__(self, model_id: str, manner: Manner, dimensions: int | None = None) -> None:
         self.model_id = model_id
         self.manner = manner
         self.profile = profile_of(model_id)
-        self.dimensions: int | None = manner.dimensions
+        self.dimensions: int | None = manner.dimensions or dimensions
 
     def embed_documents(self, texts: Sequence[str]) -> tuple[FloatMatrix, NDArray[np.bool_]]:
         return self._embed(texts, self.manner.document_prefix, self.manner.document_type)
@@ -133,8 +133,8 @@ class LlmEmbedder(_Common):
 
     remote = True  # llm does not say which models stay on this machine, so none is trusted to
 
-    def __init__(self, name: str, model: Any, manner: Manner) -> None:
-        super().__init__(model.model_id, manner)
+    def __init__(self, name: str, model: Any, manner: Manner, dimensions: int | None = None) -> None:
+        super().__init__(model.model_id, manner, dimensions)
         self._name = name
         self._models = threading.local()  # llm sets the key on the model object of older plugins: one per thread
         self._models.own = model
@@ -166,8 +166,8 @@ class GeminiEmbedder(_Common):
     keyless = False
     batch_size = 100
 
-    def __init__(self, model: Any, manner: Manner) -> None:
-        super().__init__(model.model_id, manner)
+    def __init__(self, model: Any, manner: Manner, dimensions: int | None = None) -> None:
+        super().__init__(model.model_id, manner, dimensions)
         self._model = model
         self._width: int | None = manner.dimensions or model.output_dimensionality
 
@@ -184,14 +184,15 @@ class GeminiEmbedder(_Common):
 
 
 def embedder_for(record: IndexRecord) -> Embedder:
-    """Return the embedder of an index: its model, asked in its manner. Raises NoSuchModel."""
-    return embedder(record.model, manner_of(record))
+    """Return the embedder of an index: its model, asked in its manner, held to its dimensions. Raises NoSuchModel."""
+    return embedder(record.model, manner_of(record), record.dimensions)
 
 
 @lru_cache(maxsize=32)
-def embedder(model: str, manner: Manner = _PLAIN) -> Embedder:
-    """Return the embedder for an llm model id or alias; one per name, manner and process.
+def embedder(model: str, manner: Manner = _PLAIN, dimensions: int | None = None) -> Embedder:
+    """Return the embedder for an llm model id or alias; one per name, manner, dimensions and process.
 
+    `dimensions`: those that its vectors must have, where they are known already.
     Raises NoSuchModel where no installed llm plugin knows the name.
     """
     if model == DEFAULT_MODEL:
@@ -200,8 +201,8 @@ def embedder(model: str, manner: Manner = _PLAIN) -> Embedder:
     if found.model_id == DEFAULT_MODEL:
         return BuiltInEmbedder(manner)
     if hasattr(found, "gemini_model_id"):
-        return GeminiEmbedder(found, manner)
-    return LlmEmbedder(model, found, manner)
+        return GeminiEmbedder(found, manner, dimensions)
+    return LlmEmbedder(model, found, manner, dimensions)
 
 
 def _llm_model(name: str) -> Any:

@@ -16,7 +16,7 @@ from ..errors import BadOption
 from ..hookspecs import Profile, Task, hookimpl, plugin_manager, profiles
 from ..records import IndexRecord
 
-__all__ = ["MANNER", "Manner", "choose_manner", "manner_of", "profile_of"]
+__all__ = ["MANNER", "Manner", "choose_manner", "manner_of", "plain_manner", "profile_of"]
 
 MANNER: Final = "embedding"
 """The setting of an index that holds its manner."""
@@ -90,6 +90,11 @@ def choose_manner(
     )
 
 
+def plain_manner(manner: Manner) -> Manner:
+    """Return the manner without prefixes and task types: how llm itself asks its models."""
+    return Manner(dimensions=manner.dimensions)
+
+
 # --- what we know ourselves ------------------------------------------------------------------------------------------
 
 _DEFAULT_TASK: Final = "retrieval"
@@ -161,14 +166,16 @@ OWN: Final = (
     Profile("*embeddinggemma*", max_tokens=2048, shortens=True, tasks=_google_prefixes()),
     Profile("*e5-*", "query: ", "passage: ", max_tokens=512, output="unit"),
     Profile("*e5-*instruct*", _INSTRUCT + " ", "", max_tokens=512, output="unit"),
+    Profile("*e5-mistral*instruct*", _INSTRUCT + " ", "", max_tokens=4096, output="unit"),
     Profile("*nomic-embed-text*", max_tokens=8192, tasks=_NOMIC),
     Profile("*nomic-embed-text-v1.5*", max_tokens=8192, tasks=_NOMIC, shortens=True),
     Profile("*nomic-embed-text-v2*", max_tokens=512, tasks=_NOMIC, shortens=True),
     Profile("*bge-*-en*", _ASK_FOR_PASSAGES, max_tokens=512, output="unit"),
     Profile("*bge-*-zh*", "为这个句子生成表示以用于检索相关文章：", max_tokens=512, output="unit"),
     Profile("*bge-m3*", max_tokens=8192, output="unit"),
-    Profile("*qwen3-embedding*", _INSTRUCT, max_tokens=8192, shortens=True, output="unit"),
+    Profile("*qwen3-embedding*", _INSTRUCT, max_tokens=32_768, shortens=True, output="unit"),
     Profile("*mxbai-embed*", _ASK_FOR_PASSAGES, max_tokens=512, shortens=True),
+    Profile("*mxbai-embed-de*", "query: ", "passage: ", max_tokens=512, shortens=True),
     Profile(
         "*jina-embeddings-v3*",
         "Represent the query for retrieving evidence documents: ",
@@ -176,7 +183,7 @@ OWN: Final = (
         max_tokens=8192,
         shortens=True,
     ),
-    Profile("*jina-embeddings-v4*", "Query: ", "Passage: ", max_tokens=8192, shortens=True),
+    Profile("*jina-embeddings-v4*", "Query: ", "Passage: ", max_tokens=32_768, shortens=True),
     Profile("*snowflake-arctic-embed*", _ASK_FOR_PASSAGES, max_tokens=512),
     Profile("*snowflake-arctic-embed*v2*", "query: ", max_tokens=8192, shortens=True),
     Profile("*text-embedding-3-small*", max_tokens=8191, shortens=True, output="unit", price=0.02),

@@ -18,7 +18,7 @@ from ..config import DEFAULT_MODEL
 from ..embedding.models import Embedder
 from ..errors import IndexStateError
 from ..laws.quoting import quote
-from ..records import ChunkSpec, IndexRecord, Source, TextSpec
+from ..records import Adoption, ChunkSpec, IndexRecord, Source, TextSpec
 from ..store import catalog, companions, queue
 from ..store import chunks as chunk_store
 from ..store.connection import Connection, sqlite_errors, transaction
@@ -57,6 +57,7 @@ def change(
     tokenize: str = "auto",
     allow_empty: bool = False,
     anew: bool = False,
+    adoption: Adoption | None = None,
 ) -> None:
     """Have a table's index made otherwise than the one asked for last.
 
@@ -79,6 +80,7 @@ def change(
             asked=asked,
             replacing=answering,
             allow_empty=allow_empty,
+            adoption=adoption,
         )
         return
     if catalog.beside(connection, source.table, "next") is not None:
@@ -98,6 +100,7 @@ def change(
             asked=asked,
             beside=answering,
             allow_empty=allow_empty,
+            adoption=adoption,
         )
         clear_away(connection, source)
 

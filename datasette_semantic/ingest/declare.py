@@ -20,11 +20,12 @@ from ..laws.analysis import ANALYZED, analyze, choose_tokenize, column_weights
 from ..laws.quoting import quote, quote_string
 from ..laws.text import row_text, template_columns
 from ..laws.vectors import FloatVector
-from ..records import Cell, ChunkSpec, IndexRecord, KeywordSpec, RowFilter, Source, TextSpec
+from ..records import Adoption, Cell, ChunkSpec, IndexRecord, KeywordSpec, RowFilter, Source, TextSpec
 from ..store import chunks as chunk_store
 from ..store import companions, keyword_index, names
 from ..store.connection import Connection, sqlite_errors
 from ..store.source import check_columns, check_filter, read_leniently
+from .adopt import as_setting
 from .cutting import cut
 from .hashing import text_hash
 from .reconcile import noting_schema
@@ -85,13 +86,14 @@ def declare(
     beside: IndexRecord | None = None,
     asked: Mapping[str, Any] | None = None,
     allow_empty: bool = False,
+    adoption: Adoption | None = None,
 ) -> IndexRecord:
     """Make an empty index over a table: catalog entry, companion tables, triggers.
 
     `replacing` is dropped in the same step; `beside` goes on answering, and the new index is its `next`. `asked` is
     what the user chose of the embedder's manner. The model is asked, once at most, before the transaction begins.
     `allow_empty` lets the table have no text yet; the keyword index is then `provisional` until text shows the
-    table's languages.
+    table's languages. With an `adoption` the model is not asked: the vectors that are taken over tell the dimensions.
 
     Raises InputError where the table has no rows or no text, ModelError where the model cannot embed, IndexStateError
     where a companion's name is taken.
@@ -100,8 +102,12 @@ def declare(
     if not sample and not allow_empty:
         raise InputError(_nothing_to_embed(connection, source, text))
     before = replacing or beside
-    first = _first_vector(sample or (_PROBE,), chunks, embedder, before)
-    dimensions = embedder.dimensions if before is None else embedder.dimensions or _same_vectors(before, embedder)
+    dimensions: int | None
+    if adoption is not None:
+        first, dimensions = _FirstText("", b"", None), adoption.dimensions
+    else:
+        first = _first_vector(sample or (_PROBE,), chunks, embedder, before)
+        dimensions = embedder.dimensions if before is None else embedder.dimensions or _same_vectors(before, embedder)
     if dimensions is None:
         raise ModelError(
             f"model {embedder.model_id!r} could not embed any of the first {len(sample)} texts, so its "
@@ -131,7 +137,8 @@ def declare(
         | ({names.VERSION: version} if version > 1 else {})
         | ({MANNER: embedder.manner.as_settings()} if embedder.manner.as_settings() else {})
         | ({} if sample or tokenize != "auto" else {"provisional": True})
-        | (companions.inherited(before) if before is not None else {}),
+        | (companions.inherited(before) if before is not None else {})
+        | (as_setting(adoption) if adoption is not None else {}),
     )
     if replacing is not None and replacing.model != DEFAULT_MODEL:
         chunk_store.keep_all(connection, replacing)

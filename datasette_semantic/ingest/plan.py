@@ -16,6 +16,7 @@ from ..store.connection import Connection
 from ..store.source import read_leniently
 from .cutting import cut
 from .hashing import text_hash
+from .supply import Supply
 
 __all__ = ["plan"]
 
@@ -33,21 +34,27 @@ def plan(
     price: float | None = None,
     max_rpm: float | None = None,
     max_tpm: float | None = None,
+    supply: Supply | None = None,
 ) -> Plan:
     """Read the table as a drain would, and count. Memory grows by 16 bytes and a little per text to be sent.
 
     `there` are the table's indexes: rows of one that was made just so are not looked at again where they are unchanged,
-    and vectors of any whose model is asked alike are not paid for again.
+    and vectors of any whose model is asked alike are not paid for again. Rows whose vector `supply` has cost nothing.
     """
     lenders = [index for index in there if (index.model, manner_of(index)) == (embedder.model_id, embedder.manner)]
     existing = next((index for index in lenders if (index.text, index.chunks) == (text, chunks)), None)
     known_rows = _row_hashes(connection, source, existing) if existing is not None else {}
     count = embedder.token_counter() or estimate_tokens
-    rows = pieces = tokens = 0
+    rows = pieces = tokens = adopted = 0
     seen: set[bytes] = set()
     for batch in _batches(connection, source, text):
         fresh: dict[bytes, str] = {}
+        given = supply.vectors([key for key, _values in batch]) if supply is not None else {}
+        adopted += len(given)
         for key, values in batch:
+            if key in given:
+                rows += 1
+                continue
             written = row_text(values, text)
             if known_rows.get(key) == text_hash(written):
                 continue
@@ -76,6 +83,7 @@ def plan(
         seconds=_seconds(
             len(seen) if embedder.profile.items_are_requests else requests, tokens, max_rpm=max_rpm, max_tpm=max_tpm
         ),
+        adopted=adopted,
     )
 
 

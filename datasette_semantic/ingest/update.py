@@ -8,17 +8,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import fields, replace
+from typing import Any
 
-from ..embedding.models import embedder_for
+from ..embedding.models import Embedder, embedder_for
 from ..embedding.pace import Pace
 from ..errors import IndexChanged, ModelError
 from ..records import IndexRecord, Progress, Source, UpdateReport
 from ..store import catalog, chunks, queue, samples
 from ..store.connection import Connection
+from .adopt import adopt, set_rest_aside
 from .calibrate import calibrate
 from .change import clear_away, take_over
 from .drain import drain
-from .fill import fill
 from .reconcile import note_schema, reconcile
 from .train import needs_training, train
 
@@ -77,19 +78,17 @@ class _Run:
         connection, source = self.connection, self.source
         embedder = embedder_for(index)
         try:
-            index = fill(connection, source, reconcile(connection, source, catalog.again(connection, index)))
+            index, adopted = adopt(connection, source, reconcile(connection, source, catalog.again(connection, index)))
         except IndexChanged:
-            index = catalog.again(connection, index)  # another run has just put it into its place
-        report = drain(
-            connection, source, index, embedder, progress=progress, pace=self.pace.part(), concurrency=self.concurrency
-        )
+            index, adopted = catalog.again(connection, index), 0  # another run has just put it into its place
+        report, aside = self.drained(index, embedder, progress, adopted=adopted)
         try:
             index = _count(connection, catalog.again(connection, index))
             outgrown = _outgrown(connection, index)
             if outgrown:
                 index = _sample(connection, index)
             index = _train(connection, index)
-            if outgrown:
+            if outgrown and not aside:
                 index = calibrate(connection, source, index, embedder)
             if index.state != "ready":
                 with catalog.writing(connection, index):
@@ -98,6 +97,24 @@ class _Run:
         except IndexChanged:
             pass  # another run, which finished at the same time, has done all this and let the index answer
         return report
+
+    def drained(
+        self, index: IndexRecord, embedder: Embedder, progress: Callable[[Progress], None] | None, *, adopted: int
+    ) -> tuple[UpdateReport, int]:
+        """Work the queue off; return what was done, and how many rows wait for a model that cannot be had.
+
+        Where rows have got vectors that existed already, the rest is set aside rather than all given up.
+        """
+        aside = 0
+        how: dict[str, Any] = {"progress": progress, "concurrency": self.concurrency}
+        try:
+            report = drain(self.connection, self.source, index, embedder, pace=self.pace.part(), **how)
+        except ModelError as error:
+            if not adopted:
+                raise
+            aside = set_rest_aside(self.connection, self.source, index, error)
+            report = drain(self.connection, self.source, index, embedder, pace=self.pace.part(), **how)
+        return replace(report, adopted=adopted, failed=report.failed + aside), aside
 
     def keep_up(self, index: IndexRecord) -> UpdateReport:
         """Bring the index that answers up to date while another is built; its model may well be gone."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ __all__ = [
     "ChunkLine",
     "RowLine",
     "StoredChunk",
+    "all_chunks",
     "chunks_of_rows",
     "clear_hashes",
     "count",
@@ -27,6 +28,7 @@ __all__ = [
     "keep_all",
     "keys_of",
     "known_vectors",
+    "purpose",
     "read_claimed",
     "read_rows_by_id",
     "remember",
@@ -67,6 +69,7 @@ class StoredChunk:
     row_id: int
     start: int
     end: int
+    ordinal: int = 0
 
 
 def read_claimed(
@@ -150,7 +153,7 @@ def _cached(connection: Connection, index: IndexRecord, hashes: Sequence[bytes])
     rows = connection.execute(
         f"select hash, vector from {CACHE_TABLE} where model = ? and dimensions = ? and purpose = ? and hash in "
         f"({','.join('?' * len(hashes))})",
-        (index.model, index.dimensions, _purpose(index), *hashes),
+        (index.model, index.dimensions, purpose(index), *hashes),
     ).fetchall()
     return {value: from_blob(blob, dimensions=index.dimensions)[0] for value, blob in map(tuple, rows)}
 
@@ -161,18 +164,18 @@ def _like(connection: Connection, index: IndexRecord) -> list[IndexRecord]:
     others = [*([answering] if answering else []), *(other for _, other in catalog.all_beside(connection, index.table))]
 
     def made(each: IndexRecord) -> tuple[str, int, str]:
-        return each.model, each.dimensions, _purpose(each)
+        return each.model, each.dimensions, purpose(each)
 
     return [other for other in others if other.id != index.id and made(other) == made(index)]
 
 
 def remember(connection: Connection, index: IndexRecord, items: Iterable[tuple[bytes, FloatVector]]) -> None:
     """Keep vectors that were paid for and belong to no row at present, by the hash of their text."""
-    purpose = _purpose(index)
+    asked = purpose(index)
     connection.executemany(
         f"insert into {CACHE_TABLE} (model, dimensions, purpose, hash, vector) values (?, ?, ?, ?, ?) on "
         "conflict do nothing",
-        ((index.model, index.dimensions, purpose, value, to_blob(vector)) for value, vector in items),
+        ((index.model, index.dimensions, asked, value, to_blob(vector)) for value, vector in items),
     )
 
 
@@ -199,14 +202,14 @@ def keep_all(connection: Connection, index: IndexRecord) -> None:
 
 def forget(connection: Connection, index: IndexRecord, hashes: Iterable[bytes]) -> None:
     """Take vectors out of the cache: they belong to rows now."""
-    purpose = _purpose(index)
+    asked = purpose(index)
     connection.executemany(
         f"delete from {CACHE_TABLE} where model = ? and dimensions = ? and purpose = ? and hash = ?",
-        ((index.model, index.dimensions, purpose, value) for value in hashes),
+        ((index.model, index.dimensions, asked, value) for value in hashes),
     )
 
 
-def _purpose(index: IndexRecord) -> str:
+def purpose(index: IndexRecord) -> str:
     """Name what the model was asked for: vectors of one text made with another prefix or task are others."""
     manner = index.settings.get("embedding") or {}
     asked = [manner.get("document_type"), manner.get("document_prefix")]
@@ -299,6 +302,24 @@ def chunks_of_rows(connection: Connection, index: IndexRecord, row_ids: Sequence
         (json_list(row_ids),),
     )
     return [StoredChunk(*row) for row in map(tuple, rows.fetchall())]
+
+
+def all_chunks(connection: Connection, index: IndexRecord, *, size: int) -> Iterator[list[StoredChunk]]:
+    """Yield every chunk, by row and place, at least `size` at a time but the last: those of a row stay together."""
+    chunks = quote(index.chunk_table)
+    low = connection.execute(f"select min(row_id) from {chunks}").fetchone()[0]
+    while low is not None:
+        (high,) = connection.execute(
+            f"select max(row_id) from (select row_id from {chunks} where row_id >= ? order by row_id limit ?)",
+            (low, size),
+        ).fetchone()
+        rows = connection.execute(
+            f"select id, row_id, start, end, ordinal from {chunks} where row_id between ? and ? "
+            "order by row_id, ordinal",
+            (low, high),
+        ).fetchall()
+        yield [StoredChunk(*row) for row in map(tuple, rows)]
+        (low,) = connection.execute(f"select min(row_id) from {chunks} where row_id > ?", (high,)).fetchone()
 
 
 def spans(connection: Connection, index: IndexRecord, chunk_ids: Sequence[int]) -> dict[int, Span]:

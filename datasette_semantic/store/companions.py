@@ -18,6 +18,7 @@ from . import catalog, names, sequence
 from .connection import Connection
 from .keyword_index import create_sql, needs_view, view_sql
 from .source import json_list, unique_keys
+from .steady import is_steady, let_go, make_steady
 from .triggers import trigger_sql
 
 __all__ = [
@@ -166,6 +167,7 @@ def _key_types(connection: Connection, source: Source) -> tuple[str, ...]:
 
 def create_triggers(connection: Connection, source: Source, index: IndexRecord) -> None:
     """Make the triggers on the user's table."""
+    make_steady(connection, source, index)
     for sql in trigger_sql(source, index, unique_keys(connection, source)).values():
         connection.execute(sql)
 
@@ -177,10 +179,12 @@ def drop_triggers(connection: Connection, index: IndexRecord) -> None:
 
 
 def has_triggers(connection: Connection, source: Source, index: IndexRecord) -> bool:
-    """True where every trigger is in place and as it should be.
+    """True where every trigger, and what keeps rowids steady, is in place and as it should be.
 
     A table that was dropped and made again has lost them; a new unique key, or another version of ours, changes them.
     """
+    if not is_steady(connection, source, index):
+        return False
     wanted = trigger_sql(source, index, unique_keys(connection, source))
     found = connection.execute(
         "select name, sql from sqlite_master where type = 'trigger' and name in (select value from json_each(?))",
@@ -210,6 +214,7 @@ def drop(connection: Connection, index: IndexRecord, *, keep_shared: bool = Fals
     `keep_shared` leaves those be, for an index that comes in its place.
     """
     drop_triggers(connection, index)
+    let_go(connection, index)
     for name in companion_names(index):
         found = connection.execute("select type from sqlite_master where name = ?", (name,)).fetchone()
         if found is not None:

@@ -85,7 +85,7 @@ def _named(what: str, table: str, version: int) -> str:
 def direct_key(source: Source) -> str | None:
     """Return the column that serves as row_id by itself, None where rows need a line in the row table to have one.
 
-    A table without any primary key lends its rowid: VACUUM may renumber it, which the next `embed` notices and repairs.
+    A table without any primary key lends its rowid, which `steady` keeps as it is.
     """
     if source.rowid_key is not None:
         return source.rowid_key

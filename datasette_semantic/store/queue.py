@@ -7,10 +7,25 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..config import LEASE_SECONDS, QUEUE_TABLE
+from ..laws.quoting import quote
 from ..records import IndexRecord
 from .connection import Connection
+from .source import json_list
 
-__all__ = ["Claim", "add", "claim", "failures", "finish", "pending", "release", "renew", "retry_failed", "set_aside"]
+__all__ = [
+    "Claim",
+    "add",
+    "claim",
+    "failures",
+    "finish",
+    "never_embedded",
+    "pending",
+    "release",
+    "renew",
+    "retry_failed",
+    "set_aside",
+    "waiting",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +98,25 @@ def set_aside(connection: Connection, index: IndexRecord, row_id: int, error: st
         "row_id = ?",
         (error, index.id, row_id),
     )
+
+
+def never_embedded(connection: Connection, index: IndexRecord, *, after: int, limit: int) -> list[int]:
+    """Return rows that wait, were not set aside, and have no vectors yet: up to `limit` row_ids beyond `after`."""
+    rows = connection.execute(
+        f"select q.row_id from {QUEUE_TABLE} q join {quote(index.row_table)} r on r.row_id = q.row_id "
+        "where q.index_id = ? and q.row_id > ? and q.error is null and r.hash is null order by q.row_id limit ?",
+        (index.id, after, limit),
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def waiting(connection: Connection, index: IndexRecord, row_ids: Sequence[int]) -> set[int]:
+    """Return those of the rows that are in the queue, or were set aside."""
+    rows = connection.execute(
+        f"select row_id from {QUEUE_TABLE} where index_id = ? and row_id in (select value from json_each(?))",
+        (index.id, json_list(row_ids)),
+    ).fetchall()
+    return {row[0] for row in rows}
 
 
 def retry_failed(connection: Connection, index: IndexRecord) -> int:

@@ -22,6 +22,7 @@ __all__ = [
     "describe",
     "existing_keys",
     "key_equals",
+    "ordered_keys",
     "parse_key",
     "read_leniently",
     "read_rows",
@@ -31,6 +32,9 @@ __all__ = [
 
 UniqueKey = tuple[tuple[str, str], ...]
 """The columns of one unique key, each with the collation under which it is unique."""
+
+
+_KEYS_AT_A_TIME = 1_000
 
 
 def table_names(connection: Connection) -> list[str]:
@@ -192,6 +196,26 @@ def existing_keys(connection: Connection, source: Source, filters: Sequence[RowF
     condition, params = conjunction(filters)
     for row in connection.execute(f"select {names} from {quote(source.table)} where {condition}", params):
         yield tuple(row)
+
+
+def ordered_keys(connection: Connection, source: Source, *, where: str | None = None) -> Iterator[list[RowKey]]:
+    """Yield the keys of a table in their order, some at a time, each read by itself. A row with NULL in its key, which
+    cannot be named, is left out, and so are those that `where` does not pick."""
+    names = ", ".join(map(quote, source.key_columns))
+    conditions = [f"{quote(column)} is not null" for column in source.key_columns]
+    conditions += [f"({where}\n)"] if where else []
+    beyond = f"({names}) > ({', '.join('?' * len(source.key_columns))})"
+    after: RowKey = ()
+    while True:
+        picked = " and ".join([*conditions, *([beyond] if after else [])])
+        rows = connection.execute(
+            f"select {names} from {quote(source.table)} where {picked} order by {names} limit {_KEYS_AT_A_TIME}", after
+        ).fetchall()
+        if rows:
+            yield (batch := [tuple(row) for row in rows])
+            after = batch[-1]
+        if len(rows) < _KEYS_AT_A_TIME:
+            return
 
 
 def read_leniently(connection: Connection, sql: str, params: Sequence[Any] | Mapping[str, Any]) -> list[Any]:

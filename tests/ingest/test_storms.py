@@ -86,7 +86,7 @@ def take(write: Any, index: SemanticIndex, step: tuple[Any, ...]) -> None:  # no
             if not open_:
                 index.update()
         elif verb == "vacuum":
-            if not open_ and write.shape.keys != ("rowid",):
+            if not open_:
                 write.run("vacuum")
         elif verb == "begin":
             if not open_:
