@@ -46,12 +46,14 @@ def by_opinion(ranking: Sequence[Fused], opinion: Mapping[RowKey, float]) -> lis
     low, width = min(values), max(values) - min(values)
     base = others[0].score if others else 0.0
     unit = max(judged[0].score - base, 0.0) or 1.0
+    # By the opinions themselves: two that differ by less than rounding shows have equal scores.
+    order = sorted(range(len(judged)), key=lambda place: -values[place])
     rescored = []
-    for fused, value in zip(judged, values, strict=True):
+    for fused, value in ((judged[place], values[place]) for place in order):
         share = (value - low) / width if width > 0 else 1.0
         terms = (*((name, 0.0, said) for name, _weight, said in fused.terms), ("rerank", unit, share))
         rescored.append(Fused(fused.candidate, base + unit * share, (*terms, ("above the others", 1.0, base))))
-    return sorted(rescored, key=lambda fused: -fused.score) + others
+    return rescored + others
 
 
 def varied(ranking: Sequence[Fused], vectors: Mapping[int, FloatVector], *, strength: float) -> list[Fused]:

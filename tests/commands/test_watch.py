@@ -50,12 +50,15 @@ class Watch:
 @pytest.fixture
 def watch() -> Iterator[Callable[..., Watch]]:
     started: list[Watch] = []
+    # What a shell runs in the background ignores Ctrl-C, and so would the children of these tests.
+    ours = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def start(*arguments: object) -> Watch:
         started.append(Watch(*map(str, arguments)))
         return started[-1]
 
     yield start
+    signal.signal(signal.SIGINT, ours)
     for each in started:
         each.process.kill()
         each.process.wait()

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from datasette_semantic.laws.arranging import VARIED, by_opinion, varied
@@ -56,6 +56,7 @@ def test_what_comes_after_the_first_rows_stays() -> None:
     assert keys(varied(before, same, strength=1.0))[VARIED:] == list(range(VARIED, VARIED + 20))
 
 
+@example([0.0, 0.0, 0.0], {0: 0.0, 1: 6.188546943271882e-94, 2: -1.0})
 @given(
     st.lists(st.floats(-1, 1), max_size=30),
     st.dictionaries(st.integers(0, 40), st.floats(-100, 100), max_size=30),
