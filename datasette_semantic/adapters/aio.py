@@ -7,14 +7,26 @@ async with await AsyncSemanticIndex.open("movies.db", "movies") as index:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..api import SemanticIndex
-from ..records import IndexRecord, IndexStatus, Neighbour, SearchResults, UpdateReport
+from ..api import SemanticIndex, Where
+from ..records import (
+    Adoption,
+    Failure,
+    IndexRecord,
+    IndexStatus,
+    ListWeights,
+    Neighbour,
+    Plan,
+    RowFilter,
+    SearchResults,
+    Source,
+    UpdateReport,
+)
 
 __all__ = ["AsyncSemanticIndex"]
 
@@ -51,14 +63,45 @@ class AsyncSemanticIndex:
             thread.shutdown(wait=False)
             raise
 
+    @classmethod
+    async def plan(cls, database: Any, table: str, columns: Sequence[str] = (), **options: Any) -> Plan:
+        """Return what `create` and `update` would do and cost, with the options of `SemanticIndex.plan`."""
+        return await asyncio.to_thread(partial(SemanticIndex.plan, database, table, columns, **options))
+
     @property
     def record(self) -> IndexRecord:
         """What the catalog says of this index."""
         return self._index.record
 
+    @property
+    def source(self) -> Source:
+        """The table."""
+        return self._index.source
+
+    @property
+    def adoption(self) -> Adoption | None:
+        """What `create` found out about the vectors that it was to take over."""
+        return self._index.adoption
+
     async def update(self, **options: Any) -> UpdateReport:
         """Embed what is new or changed and drop what is gone. `progress` is called on the index's thread."""
         return await self._run(partial(self._index.update, **options))
+
+    async def rollback(self) -> None:
+        """Undo the last change of the index. Raises IndexStateError where there is nothing to go back to."""
+        await self._run(self._index.rollback)
+
+    async def forget_previous(self) -> bool:
+        """Give up the index that `rollback` would bring back; return whether there was one."""
+        return await self._run(self._index.forget_previous)
+
+    async def renew(self) -> None:
+        """Have a stale index made anew. Raises IndexStateError where it is not stale."""
+        await self._run(self._index.renew)
+
+    async def keep_weights(self, weights: ListWeights | None) -> None:
+        """Search with these weights from now on; None returns to the index's own."""
+        await self._run(partial(self._index.keep_weights, weights))
 
     async def export(self, path: str | Path) -> int:
         """Write every vector to an `.npy` or `.parquet` file; return how many there are."""
@@ -80,9 +123,21 @@ class AsyncSemanticIndex:
         """Return the rows nearest to a text or a vector, with the options of `SemanticIndex.nearest`."""
         return await self._run(partial(self._index.nearest, query, **options))
 
+    async def filters(self, where: Where, params: Mapping[str, Any] | None = None) -> tuple[RowFilter, ...]:
+        """Return checked filters. Raises BadFilter, NoSuchColumn."""
+        return await self._run(partial(self._index.filters, where, params))
+
     async def status(self) -> IndexStatus:
-        """Return what `embeddings` lists."""
+        """Return what `embeddings` lists of the index that answers."""
         return await self._run(self._index.status)
+
+    async def statuses(self) -> list[IndexStatus]:
+        """Return what `embeddings` lists: the index that answers, and those beside it."""
+        return await self._run(self._index.statuses)
+
+    async def failures(self, *, limit: int = 100) -> list[Failure]:
+        """Return the rows that were set aside, with their errors."""
+        return await self._run(partial(self._index.failures, limit=limit))
 
     async def close(self) -> None:
         """Close the connection, if it was opened here, and end the thread, once what was begun is done."""

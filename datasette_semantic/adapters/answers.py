@@ -60,7 +60,7 @@ class Library:
         with SemanticIndex(self._path, table) as index:
             results = search(index)
             entries = [self._entry(index, hit) for hit in results]
-        return "\n\n".join((*results.warnings, digest(entries, max_tokens=self._max_tokens, total=results.total)))
+        return digest(entries, max_tokens=self._max_tokens, total=results.total, notices=results.warnings)
 
     def _entry(self, index: SemanticIndex, hit: Hit) -> Entry:
         spec = index.record.text

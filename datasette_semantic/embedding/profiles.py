@@ -116,7 +116,8 @@ def _gemini_types() -> dict[str, Task]:
 
 
 def _google_prefixes() -> dict[str, Task]:
-    """The prefixes that Gemini 2's and EmbeddingGemma's guides prescribe."""
+    """The prefixes of https://ai.google.dev/gemini-api/docs/embeddings (Gemini 2, which ignores `taskType`) and of
+    https://ai.google.dev/gemma/docs/embeddinggemma/model_card."""
     questions = {
         _DEFAULT_TASK: "search result",
         "question-answering": "question answering",
@@ -147,6 +148,7 @@ _INSTRUCT: Final = "Instruct: Given a web search query, retrieve relevant passag
 
 OWN: Final = (
     Profile("wordllama", max_tokens=None, shortens=True),
+    # ai.google.dev/gemini-api/docs/embeddings and .../pricing: 001 cuts to 128 to 3,072 dimensions without normalising.
     Profile(
         "gemini-embedding-001*",
         max_tokens=2048,
@@ -164,18 +166,27 @@ OWN: Final = (
         items_are_requests=True,
     ),
     Profile("*embeddinggemma*", max_tokens=2048, shortens=True, tasks=_google_prefixes()),
+    # Model cards of intfloat: one blank after "Query:".
     Profile("*e5-*", "query: ", "passage: ", max_tokens=512, output="unit"),
     Profile("*e5-*instruct*", _INSTRUCT + " ", "", max_tokens=512, output="unit"),
     Profile("*e5-mistral*instruct*", _INSTRUCT + " ", "", max_tokens=4096, output="unit"),
+    # Model cards of nomic-ai. Only v1 was not trained to be cut; what Ollama calls by a tag is v1.5.
     Profile("*nomic-embed-text*", max_tokens=8192, tasks=_NOMIC),
+    Profile("*nomic-embed-text:*", max_tokens=8192, tasks=_NOMIC, shortens=True),
     Profile("*nomic-embed-text-v1.5*", max_tokens=8192, tasks=_NOMIC, shortens=True),
     Profile("*nomic-embed-text-v2*", max_tokens=512, tasks=_NOMIC, shortens=True),
+    # github.com/FlagOpen/FlagEmbedding, the list of models: no instruction for documents, and none at all for m3.
     Profile("*bge-*-en*", _ASK_FOR_PASSAGES, max_tokens=512, output="unit"),
     Profile("*bge-*-zh*", "为这个句子生成表示以用于检索相关文章：", max_tokens=512, output="unit"),
     Profile("*bge-m3*", max_tokens=8192, output="unit"),
+    # github.com/QwenLM/Qwen3-Embedding, get_detailed_instruct: no blank after "Query:".
     Profile("*qwen3-embedding*", _INSTRUCT, max_tokens=32_768, shortens=True, output="unit"),
+    # mixedbread.com/docs/embeddings/models: xsmall was trained without a prompt.
     Profile("*mxbai-embed*", _ASK_FOR_PASSAGES, max_tokens=512, shortens=True),
+    Profile("*mxbai-embed-xsmall*", max_tokens=4096, shortens=True),
     Profile("*mxbai-embed-de*", "query: ", "passage: ", max_tokens=512, shortens=True),
+    # "prompts" in config_sentence_transformers.json of jinaai's models; of v5, nano reads the fewest tokens.
+    Profile("*jina-embeddings-v2*", max_tokens=8192),
     Profile(
         "*jina-embeddings-v3*",
         "Represent the query for retrieving evidence documents: ",
@@ -184,14 +195,20 @@ OWN: Final = (
         shortens=True,
     ),
     Profile("*jina-embeddings-v4*", "Query: ", "Passage: ", max_tokens=32_768, shortens=True),
+    Profile("*jina-embeddings-v5*", "Query: ", "Document: ", max_tokens=8192, shortens=True),
+    # Model cards of Snowflake; the second generation is called ...2 by Ollama, ...v2.0 elsewhere.
     Profile("*snowflake-arctic-embed*", _ASK_FOR_PASSAGES, max_tokens=512),
+    Profile("*snowflake-arctic-embed*v1.5*", _ASK_FOR_PASSAGES, max_tokens=512, shortens=True),
+    Profile("*snowflake-arctic-embed2*", "query: ", max_tokens=8192, shortens=True),
     Profile("*snowflake-arctic-embed*v2*", "query: ", max_tokens=8192, shortens=True),
+    # platform.openai.com/docs/guides/embeddings
     Profile("*text-embedding-3-small*", max_tokens=8191, shortens=True, output="unit", price=0.02),
     Profile("*text-embedding-3-large*", max_tokens=8191, shortens=True, output="unit", price=0.13),
     Profile("3-small*", max_tokens=8191, shortens=True, output="unit", price=0.02),
     Profile("3-large*", max_tokens=8191, shortens=True, output="unit", price=0.13),
 )
-"""Prices are the providers' list prices of 2025, in US dollars per million tokens; `--price` overrides them."""
+"""Prefixes and limits are those of the model cards, checked in 2026. Prices are the providers' list prices of that year
+for text, not in batches, in US dollars per million tokens; `--price` overrides them."""
 
 
 @hookimpl(trylast=True)

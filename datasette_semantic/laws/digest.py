@@ -25,7 +25,7 @@ _LONGEST_VALUE = 200
 _SHARE = 4
 """A row's whole text is given where it takes no more than this part of the budget; else its best passage."""
 
-_CLOSING_TOKENS = 24
+_CLOSING_TOKENS = 40
 """Kept free for the last line."""
 
 
@@ -41,15 +41,15 @@ class Entry:
     """Other columns."""
 
 
-def digest(entries: Sequence[Entry], *, max_tokens: int, total: int | None = None) -> str:
+def digest(entries: Sequence[Entry], *, max_tokens: int, total: int | None = None, notices: Sequence[str] = ()) -> str:
     """Return results, best first, within `max_tokens` as `estimate_tokens` counts them, rather too many than too few.
 
-    `total` is how many rows matched. Without room for one whole result, the first is cut.
+    `total` is how many rows matched; `notices` come first. Without room for one whole result, the first is cut.
     """
     total = len(entries) if total is None else total
     if not entries:
-        return "Nothing was found."
-    room = max(max_tokens - _CLOSING_TOKENS, 1)
+        return "\n\n".join((*notices, "Nothing was found."))
+    room = max(max_tokens - _CLOSING_TOKENS - sum(estimate_tokens(notice + "\n\n") for notice in notices), 1)
     blocks: list[str] = []
     for number, entry in enumerate(entries, 1):
         block = _block(number, entry, share=max_tokens // _SHARE)
@@ -62,7 +62,7 @@ def digest(entries: Sequence[Entry], *, max_tokens: int, total: int | None = Non
         blocks = [_cut(_block(1, entries[0], share=0), room)]
     if len(blocks) < total:
         blocks.append(f"({len(blocks)} of {total:,} results shown; ask for something narrower to see others.)")
-    return "\n\n".join(blocks)
+    return "\n\n".join((*notices, *blocks))
 
 
 def _block(number: int, entry: Entry, *, share: int) -> str:

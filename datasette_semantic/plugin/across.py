@@ -18,6 +18,7 @@ from ..config import DEFAULT_MODEL
 from ..errors import BadOption, SemanticError
 from ..records import Hit
 from . import compat, page
+from .across_spelling import did_you_mean
 from .permissions import visible_indexes
 from .query_string import Place, QueryString, read
 from .responses import add_common_headers, json_response
@@ -77,17 +78,19 @@ async def respond(datasette: Any, request: Any, databases: Sequence[str] | None,
     targets = await _targets(datasette, request.actor, databases)
     chosen = {value for key, value in query.pairs if key == "table"}
     answers, notices = await _search_all(datasette, targets, query) if query.q.strip() else ([], ())
-    ranking = _ranking([found for found in answers if not chosen or found.name in chosen])
+    searched = [found for found in answers if not chosen or found.name in chosen]
+    ranking = _ranking(searched)
+    meant = await did_you_mean(datasette, query.q, [(found.target, found.answer.results) for found in searched])
     offset = query.place.offset
     shown = ranking[offset : offset + query.size]
-    total = sum(found.answer.results.total for found in answers if not chosen or found.name in chosen)
+    total = sum(found.answer.results.total for found in searched)
     end = offset + len(shown)
     next_link = query.link(replace={"_next": Place(end).token()}) if shown and end < len(ranking) else None
     if format_ == "json":
         next_url = None if next_link is None else str(datasette.absolute_url(request, next_link))
-        body = _envelope(query, shown, answers, notices, total=total, first=offset + 1, next_url=next_url)
+        body = _envelope(query, shown, answers, notices, meant, total=total, first=offset + 1, next_url=next_url)
         return json_response(datasette, body, next_url=next_url, lines=query.lines)
-    context = _context(datasette, query, databases, targets, answers, shown, chosen, notices, total, next_link)
+    context = _context(datasette, query, databases, targets, answers, shown, chosen, notices, meant, total, next_link)
     html = await datasette.render_template(
         "hybrid-search-across.html", context, request=request, view_name="hybrid-search-across"
     )
@@ -176,6 +179,7 @@ def _envelope(
     shown: Sequence[Ranked],
     answers: Sequence[Found],
     notices: tuple[str, ...],
+    meant: str | None,
     *,
     total: int,
     first: int,
@@ -196,7 +200,7 @@ def _envelope(
             "results": {"table": {"name": "table", "type": "column", "results": counts}},
             "timed_out": [],
         },
-        "query": {"q": query.q, "mode": query.mode, "size": query.size},
+        "query": {"q": query.q, "mode": query.mode, "size": query.size, "did_you_mean": meant},
         "warnings": list(notices),
     }
 
@@ -217,6 +221,7 @@ def _context(
     shown: Sequence[Ranked],
     chosen: set[str],
     notices: tuple[str, ...],
+    meant: str | None,
     total: int,
     next_link: str | None,
 ) -> dict[str, Any]:
@@ -261,6 +266,7 @@ def _context(
         first=offset + 1,
         milliseconds=max([1, *(round(found.answer.seconds * 1_000) for found in answers)]),
         notices=notices,
+        did_you_mean=None if meant is None else page.Link(meant, query.link(replace={"q": meant})),
         tables=tuple(tables),
         places=tuple(
             page.Link(

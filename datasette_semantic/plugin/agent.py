@@ -83,8 +83,7 @@ async def semantic_search(
     except SemanticError as error:
         return f"Error: {error}"
     entries = [_entry(datasette, target, hit) for hit in found.results]
-    text = digest(entries, max_tokens=_MAX_TOKENS, total=found.results.total)
-    return "\n\n".join((*found.notices, text))
+    return digest(entries, max_tokens=_MAX_TOKENS, total=found.results.total, notices=found.notices)
 
 
 async def _found(datasette: Any, target: Target, *, query: str, where: str, like: str, limit: int) -> Answer:

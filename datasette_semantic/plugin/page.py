@@ -215,6 +215,7 @@ class AcrossPage:
     first: int
     milliseconds: int
     notices: tuple[str, ...]
+    did_you_mean: Link | None
     tables: tuple[TableCount, ...]
     places: tuple[Link, ...]
     """Every table that can be searched here, with its own search page."""

@@ -18,7 +18,7 @@ from ..store import keyword_index, vocabulary
 from ..store.connection import Connection, sqlite_errors
 from .lists import query_tokens
 
-__all__ = ["did_you_mean"]
+__all__ = ["did_you_mean", "is_unknown", "words_put_right"]
 
 _WORDS = 3
 """Words of one query that are corrected at most: each takes some milliseconds."""
@@ -50,7 +50,7 @@ def did_you_mean(
     if stem is None:
         return None
     words = list(_plain_words(query))
-    unknown = [word for word in words if worth_correcting(word) and _is_unknown(connection, source, index, word)]
+    unknown = [word for word in words if worth_correcting(word) and is_unknown(connection, source, index, word)]
     if not unknown or (len(words) > 2 and 2 * len(unknown) > len(words)):
         return None
     meant = typed
@@ -78,7 +78,14 @@ def _plain_words(query: ParsedQuery) -> Iterator[str]:
                 yield word
 
 
-def _is_unknown(connection: Connection, source: Source, index: IndexRecord, word: str) -> bool:
+def words_put_right(typed: str, meant: str) -> list[str]:
+    """Return the words of what was typed that `did_you_mean` replaced."""
+    kept = set(_WORD.findall(meant))
+    return [word for word in dict.fromkeys(_WORD.findall(typed)) if word not in kept]
+
+
+def is_unknown(connection: Connection, source: Source, index: IndexRecord, word: str) -> bool:
+    """Return whether no row of the table holds a word."""
     match = to_match(ParsedQuery(optional=(Term(word),), text=word), tokens=query_tokens(index))
     return match is not None and not keyword_index.matching(connection, source, index, match, limit=1)
 

@@ -14,7 +14,7 @@ from ..config import BESIDE_TABLE, CACHE_TABLE, CATALOG_TABLE, ORPHAN_TABLE, QUE
 from ..errors import IndexStateError
 from ..laws.quoting import quote
 from ..records import IndexRecord, Source
-from . import catalog, names, sequence
+from . import catalog, names, sequence, vocabulary
 from .connection import Connection
 from .keyword_index import create_sql, needs_view, view_sql
 from .source import json_list, unique_keys
@@ -215,6 +215,8 @@ def drop(connection: Connection, index: IndexRecord, *, keep_shared: bool = Fals
     """
     drop_triggers(connection, index)
     let_go(connection, index)
+    if index.keyword is not None:
+        vocabulary.forget(connection, index.keyword.fts_table)
     for name in companion_names(index):
         found = connection.execute("select type from sqlite_master where name = ?", (name,)).fetchone()
         if found is not None:

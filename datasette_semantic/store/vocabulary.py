@@ -1,22 +1,24 @@
 """The words that a keyword index holds, read through FTS5's own view of them.
 
-The views are temporary tables of the connection, gone with it: they work on a file that is only read.
+The views are temporary tables of the connection, gone with it or with the index: they work on a file that is only read.
 Source: https://sqlite.org/fts5.html#the_fts5vocab_virtual_table_module
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Literal
+from typing import Literal, get_args
 
 from ..laws.quoting import quote, quote_string
 from ..records import IndexRecord, KeywordSpec, Source
 from . import names
 from .connection import Connection
 
-__all__ = ["rows_with_term", "terms_beginning"]
+__all__ = ["forget", "rows_with_term", "terms_beginning"]
 
 _LAST = "\U0010ffff"
+
+_Kind = Literal["row", "instance"]
 
 
 def terms_beginning(
@@ -51,8 +53,18 @@ def rows_with_term(connection: Connection, source: Source, index: IndexRecord, t
     return list(dict.fromkeys(row[0] for row in found))
 
 
-def _view(connection: Connection, spec: KeywordSpec, kind: Literal["row", "instance"]) -> str:
-    view = f"temp.{quote(f'semantic_{kind}_{spec.fts_table}')}"
+def forget(connection: Connection, fts_table: str) -> None:
+    """Drop the views of an FTS5 table that goes, or whose index does."""
+    for kind in get_args(_Kind):
+        connection.execute(f"drop table if exists {_name(fts_table, kind)}")
+
+
+def _view(connection: Connection, spec: KeywordSpec, kind: _Kind) -> str:
+    view = _name(spec.fts_table, kind)
     fts = quote_string(spec.fts_table)
     connection.execute(f"create virtual table if not exists {view} using fts5vocab(main, {fts}, {kind})")
     return view
+
+
+def _name(fts_table: str, kind: _Kind) -> str:
+    return f"temp.{quote(f'semantic_{kind}_{fts_table}')}"

@@ -37,6 +37,14 @@ RECORD = IndexRecord(
         ("BAAI/bge-m3", "", ""),
         ("google/embeddinggemma-300m", "task: search result | query: ", "title: none | text: "),
         ("mixedbread-ai/mxbai-embed-large-v1", "Represent this sentence for searching relevant passages: ", ""),
+        ("mixedbread-ai/mxbai-embed-xsmall-v1", "", ""),
+        ("mixedbread-ai/deepset-mxbai-embed-de-large-v1", "query: ", "passage: "),
+        ("nomic-embed-text:latest", "search_query: ", "search_document: "),
+        ("jinaai/jina-embeddings-v2-base-en", "", ""),
+        ("jinaai/jina-embeddings-v4", "Query: ", "Passage: "),
+        ("jinaai/jina-embeddings-v5-text-small", "Query: ", "Document: "),
+        ("Snowflake/snowflake-arctic-embed-l-v2.0", "query: ", ""),
+        ("snowflake-arctic-embed2:latest", "query: ", ""),
         ("gemini-embedding-2-768", "task: search result | query: ", "title: none | text: "),
         ("sentence-transformers/all-MiniLM-L6-v2", "", ""),
     ],
@@ -47,9 +55,34 @@ def test_prefixes(model: str, query: str, document: str) -> None:
 
 
 def test_instructions() -> None:
-    assert choose_manner("Qwen/Qwen3-Embedding-0.6B").query_prefix.startswith("Instruct: ")
-    assert choose_manner("intfloat/multilingual-e5-large-instruct").document_prefix == ""
+    qwen = choose_manner("Qwen/Qwen3-Embedding-0.6B")
+    assert qwen.query_prefix.startswith("Instruct: ")
+    assert qwen.query_prefix.endswith("\nQuery:")
+    e5 = choose_manner("intfloat/multilingual-e5-large-instruct")
+    assert (e5.query_prefix, e5.document_prefix) == (qwen.query_prefix + " ", "")
     assert choose_manner("jinaai/jina-embeddings-v3").document_prefix.startswith("Represent the document")
+
+
+@pytest.mark.parametrize(
+    ("model", "tokens", "shortens"),
+    [
+        ("gemini-embedding-001", 2048, True),
+        ("gemini-embedding-2", 8192, True),
+        ("nomic-ai/nomic-embed-text-v1", 8192, False),
+        ("nomic-ai/nomic-embed-text-v2-moe", 512, True),
+        ("nomic-embed-text:latest", 8192, True),
+        ("mixedbread-ai/mxbai-embed-xsmall-v1", 4096, True),
+        ("Snowflake/snowflake-arctic-embed-m", 512, False),
+        ("Snowflake/snowflake-arctic-embed-m-v1.5", 512, True),
+        ("snowflake-arctic-embed2:latest", 8192, True),
+        ("intfloat/e5-mistral-7b-instruct", 4096, False),
+        ("BAAI/bge-m3", 8192, False),
+        ("Qwen/Qwen3-Embedding-8B", 32_768, True),
+    ],
+)
+def test_limits(model: str, tokens: int, shortens: bool) -> None:
+    profile = profile_of(model)
+    assert (profile.max_tokens, profile.shortens) == (tokens, shortens)
 
 
 def test_what_the_user_says_goes() -> None:

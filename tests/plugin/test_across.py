@@ -118,6 +118,33 @@ async def test_one_bad_table_only_warns(
 
 
 @pytest.mark.asyncio
+async def test_mistyped_words(make: Make, files: list[Path]) -> None:
+    datasette = make(files)
+    for path in ("/-/hybrid-search", "/first/-/hybrid-search"):
+        body = await get_json(datasette, f"{path}.json?q=tulpi+garden&_size=5")
+        assert body["query"]["did_you_mean"] == "tulip garden"
+        page = (await get(datasette, f"{path}?q=tulpi+garden&_next={body['next']}")).text
+        assert f'Did you mean <a href="{path}?q=tulip+garden">tulip garden</a>?' in page
+    assert (await get_json(datasette, "/second/-/hybrid-search.json?q=lettr"))["query"]["did_you_mean"] == "letter"
+    for query in ("q=tulip", "q=tulpi&mode=semantic", "q=tulpi&table=first/notes", "q="):
+        body = await get_json(datasette, f"/-/hybrid-search.json?{query}")
+        assert body["query"]["did_you_mean"] is None
+
+
+@pytest.mark.asyncio
+async def test_a_word_of_one_table_is_no_slip_in_another(make: Make, files: list[Path], tmp_path: Path) -> None:
+    path = tmp_path / "third.db"
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("create table names (id integer primary key, name text)")
+        database.execute("insert into names (name) values ('Ada Tulpi')")
+    alone = await get_json(make(files), "/-/hybrid-search.json?q=tulpi")
+    assert alone["query"]["did_you_mean"] == "tulip"
+    embed(path, "names", ["name"])
+    together = await get_json(make([*files, path]), "/-/hybrid-search.json?q=tulpi")
+    assert together["query"]["did_you_mean"] is None
+
+
+@pytest.mark.asyncio
 async def test_before_anything_is_asked(make: Make, files: list[Path], tmp_path: Path) -> None:
     page = (await get(make(files), "/-/hybrid-search")).text
     for table in ("first/articles", "first/notes", "second/letters"):

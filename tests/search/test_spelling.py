@@ -129,3 +129,11 @@ def test_on_a_file_that_is_only_read(make: Make) -> None:
     connection = connect(Path(path), read_only=True)
     assert SemanticIndex(connection, "notes").search("rbot", mode="keyword").did_you_mean == "robot"
     connection.close()
+
+
+def test_nothing_of_the_words_stays_when_the_index_goes(make: Make) -> None:
+    index = make(TEXTS)
+    assert index.search("rbot", mode="keyword").did_you_mean == "robot"
+    index.drop()
+    left = index._connection.execute("select name from sqlite_temp_master").fetchall()
+    assert [tuple(row) for row in left] == []
