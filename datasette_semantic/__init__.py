@@ -108,6 +108,19 @@ def homepage_actions(datasette: Any, actor: Any) -> Any:
 
 
 @hookimpl(optionalhook=True)
+def top_homepage(datasette: Any, request: Any) -> Any:
+    from markupsafe import Markup
+
+    from .plugin.home import home_box
+
+    async def inner() -> Any:
+        html = await home_box(datasette, request.actor)
+        return None if html is None else Markup(html)
+
+    return inner()
+
+
+@hookimpl(optionalhook=True)
 def row_actions(datasette: Any, actor: Any, database: str, table: str, row: Any) -> Any:
     from .plugin.menus import row_links
 

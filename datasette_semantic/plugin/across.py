@@ -19,6 +19,7 @@ from ..errors import BadOption, SemanticError
 from ..records import Hit
 from . import compat, page
 from .across_spelling import did_you_mean
+from .facets import FacetBlock, FacetValue
 from .permissions import visible_indexes
 from .query_string import Place, QueryString, read
 from .responses import add_common_headers, json_response
@@ -70,13 +71,15 @@ async def respond(datasette: Any, request: Any, databases: Sequence[str] | None,
     path = _path(datasette, databases, format_)
     settings = settings_for(datasette, databases[0] if databases else None)
     query = read(request.query_string, path=path, mode=settings.mode, size=settings.size)
+    if query.shape == "arrays":
+        raise BadOption("_shape=arrays means nothing across tables: their rows have different columns")
     if query.filters or query.like or query.wheres or query.rerank or query.boosts:
         others = {"like": query.like, "_where": query.wheres, "_rerank": query.rerank, "_boost": query.boosts}
         odd = ", ".join([*(key for key, _value in query.filters), *(key for key, given in others.items() if given)])
         if odd != "table":
             raise BadOption(f"{odd} means nothing across tables; use it on the search page of one table")
     targets = await _targets(datasette, request.actor, databases)
-    chosen = {value for key, value in query.pairs if key == "table"}
+    chosen = _chosen(query)
     answers, notices = await _search_all(datasette, targets, query) if query.q.strip() else ([], ())
     searched = [found for found in answers if not chosen or found.name in chosen]
     ranking = _ranking(searched)
@@ -88,7 +91,9 @@ async def respond(datasette: Any, request: Any, databases: Sequence[str] | None,
     next_link = query.link(replace={"_next": Place(end).token()}) if shown and end < len(ranking) else None
     if format_ == "json":
         next_url = None if next_link is None else str(datasette.absolute_url(request, next_link))
-        body = _envelope(query, shown, answers, notices, meant, total=total, first=offset + 1, next_url=next_url)
+        weak = sum(found.answer.results.weak for found in searched)
+        first = offset + 1
+        body = _envelope(query, shown, answers, notices, meant, total=total, weak=weak, first=first, next_url=next_url)
         return json_response(datasette, body, next_url=next_url, lines=query.lines)
     context = _context(datasette, query, databases, targets, answers, shown, chosen, notices, meant, total, next_link)
     html = await datasette.render_template(
@@ -165,6 +170,11 @@ def _path(datasette: Any, databases: Sequence[str] | None, format_: str) -> str:
     return f"{base}-/hybrid-search{'' if format_ == 'html' else f'.{format_}'}"
 
 
+def _chosen(query: QueryString) -> set[str]:
+    """Return the tables that are picked, as "database/table"."""
+    return {value for key, value in query.pairs if key == "table"}
+
+
 def _toggled(query: QueryString, table: str, chosen: set[str]) -> str:
     pair = ("table", table)
     return query.link(remove=[pair]) if table in chosen else query.link(add=[pair])
@@ -182,27 +192,41 @@ def _envelope(
     meant: str | None,
     *,
     total: int,
+    weak: int,
     first: int,
     next_url: str | None,
 ) -> Any:
     rows = [_record(each, rank) for rank, each in enumerate(shown, first)]
     if query.shape == "array":
         return rows
-    counts = [{"value": found.name, "label": found.name, "count": found.answer.results.total} for found in answers]
     return {
         "ok": True,
         "rows": rows,
         "total": total,
         "truncated": any(found.answer.results.truncated for found in answers),
+        "weak": weak,
         "next": None if next_url is None else Place(first - 1 + len(shown)).token(),
         "next_url": next_url,
-        "facet_results": {
-            "results": {"table": {"name": "table", "type": "column", "results": counts}},
-            "timed_out": [],
-        },
+        "facet_results": {"results": {"table": _facet(query, answers).as_dict()}, "timed_out": []},
         "query": {"q": query.q, "mode": query.mode, "size": query.size, "did_you_mean": meant},
         "warnings": list(notices),
     }
+
+
+def _facet(query: QueryString, answers: Sequence[Found]) -> FacetBlock:
+    """Return how many matches each table holds, in the shape of Datasette's facets."""
+    chosen = _chosen(query)
+    values = tuple(
+        FacetValue(
+            found.name,
+            found.name,
+            found.answer.results.total,
+            found.name in chosen,
+            _toggled(query, found.name, chosen),
+        )
+        for found in answers
+    )
+    return FacetBlock("table", "column", values, truncated=False, remove_url=None)
 
 
 def _record(each: Ranked, rank: int) -> dict[str, Any]:

@@ -1,10 +1,11 @@
 """The search as JSON: the envelope of Datasette 1.0 in both versions.
 
-    {"ok": true, "rows": [...], "total": n, "truncated": false, "next": token, "next_url": url,
+    {"ok": true, "rows": [...], "total": n, "truncated": false, "weak": n, "next": token, "next_url": url,
      "facet_results": {"results": {...}, "timed_out": []}, "query": {...}, "warnings": [...]}
 
 `_shape=objects` (the default) gives a row as an object, `arrays` as an array beside a list of `columns`, `array` the
-bare rows. `_extra=` adds: `columns`, `timing`, `why`, `passages`, `suggested_facets`, `facet_results`.
+bare rows. `_extra=` adds: `columns`, `timing`, `why`, `passages`, `suggested_facets`, `facet_results`. All of it is
+described, for programs, by `openapi.py`.
 """
 
 from __future__ import annotations
@@ -15,12 +16,11 @@ from typing import Any
 from ..laws.excerpts import segments
 from ..records import Hit, RowFilter, Source
 from .facets import Facets
+from .parameters import EXTRAS
 from .query_string import QueryString
 from .searching import Answer, Target
 
 __all__ = ["EXTRAS", "envelope", "row_records"]
-
-EXTRAS = ("columns", "facet_results", "passages", "suggested_facets", "timing", "why")
 
 
 def row_records(answer: Answer, source: Source) -> list[dict[str, Any]]:
@@ -53,6 +53,7 @@ def envelope(
     body |= {
         "total": matching if answer is None else answer.results.total,
         "truncated": answer is not None and answer.results.truncated,
+        "weak": 0 if answer is None else answer.results.weak,
         "next": None if place is None else place.token(),
         "next_url": next_url,
         "facet_results": _facet_results(facets),

@@ -1,13 +1,8 @@
 """The query string: every state of the page is in it, and it is read and written here only.
 
-    q=words          what to search for          mode=hybrid|semantic|keyword
-    like=KEY         rows like this row          weak=1   also matches beyond the index's floor
-    _weights=0.7,0.3  _fusion=rrf  _rrf_k=60     how the two lists are joined
-    _boost=year:0.2  _diversity=0.3  _rerank=NAME:20   what else the order is by
-    _size=20  _next=TOKEN                        _sort=column  _sort_desc=column
-    _facet=column  _facet_array=column  _facet_date=column  _facet_size=30
-    _shape=objects|arrays|array  _nl=on  _extra=name,name
-    column=value  column__operator=value         Datasette's own grammar of filters
+Its parameters are those of `parameters.py`, and besides them Datasette's own grammar of filters:
+
+    column=value  column__operator=value
 
 A column that is called like one of our own keys is reached with an operator: `mode__exact=dark`.
 """
@@ -20,7 +15,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import urlencode
 
 from datasette.utils import tilde_encode, urlsafe_components
 
@@ -28,13 +23,11 @@ from ..config import MAX_LIMIT, MAX_QUERY_CHARS
 from ..errors import BadOption
 from ..records import MODES, Boost, Mode, Rerank, RowKey
 from ..search.request import check_boosts, check_diversity, check_rerank
+from .parameters import SHAPES, Given, Pair
 
 __all__ = ["OWN_KEYS", "Pair", "Place", "QueryString", "key_parts", "key_path", "read"]
 
 OWN_KEYS = frozenset({"q", "mode", "like", "weak"})
-SHAPES = ("objects", "arrays", "array")
-
-Pair = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +84,10 @@ class QueryString:
     lines: bool
     """Newline-delimited JSON."""
     extras: frozenset[str]
+    columns: tuple[str, ...] | None
+    """Columns to show (`_col`), in this order; None where the address does not say."""
+    hidden: frozenset[str]
+    """Columns not to show (`_nocol`)."""
     filters: tuple[Pair, ...]
     """Conditions on columns, `(key, value)` in Datasette's grammar."""
     wheres: tuple[str, ...]
@@ -150,31 +147,33 @@ def read(
 
     Raises BadOption that names the key and says what it may hold.
     """
-    pairs = tuple(parse_qsl(query_string, keep_blank_values=True, errors="replace"))
-    first = dict(reversed(pairs))
-    sort, descending = _sort(first, columns)
+    given = Given(query_string)
+    sort, descending = _sort(given, columns)
+    token = given.first("_next")
     return QueryString(
         path=path,
-        pairs=pairs,
-        q=first.get("q", "")[:MAX_QUERY_CHARS].replace("\x00", " "),
-        mode=_one_of("mode", first.get("mode") or mode, MODES),
-        like=first.get("like") or None,
-        weak=first.get("weak", "") not in ("", "0", "off"),
-        weights=first.get("_weights") or None,
-        fusion=first.get("_fusion") or None,
-        rrf_k=first.get("_rrf_k") or None,
-        boosts=check_boosts([value for key, value in pairs if key == "_boost" and value]),
-        diversity=check_diversity(first.get("_diversity")),
-        rerank=check_rerank(first.get("_rerank")),
-        size=_size(first.get("_size"), size),
-        place=Place.from_token(first["_next"]) if first.get("_next") else Place(0),
+        pairs=given.pairs,
+        q=(given.first("q") or "")[:MAX_QUERY_CHARS].replace("\x00", " "),
+        mode=_one_of("mode", given.first("mode") or mode, MODES),
+        like=given.first("like"),
+        weak=given.switch("weak"),
+        weights=given.first("_weights"),
+        fusion=given.first("_fusion"),
+        rrf_k=given.first("_rrf_k"),
+        boosts=check_boosts(list(filter(None, given.all("_boost")))),
+        diversity=check_diversity(given.first("_diversity")),
+        rerank=check_rerank(given.first("_rerank")),
+        size=_size(given.first("_size"), size),
+        place=Place.from_token(token) if token else Place(0),
         sort=sort,
         descending=descending,
-        shape=_one_of("_shape", first.get("_shape") or "objects", SHAPES),
-        lines=first.get("_nl", "") not in ("", "0", "off"),
-        extras=_extras(pairs, frozenset(extras)),
-        filters=tuple(_filter_pairs(pairs, columns)),
-        wheres=tuple(value for key, value in pairs if key == "_where" and value.strip()),
+        shape=_one_of("_shape", given.first("_shape") or "objects", SHAPES),
+        lines=given.switch("_nl"),
+        extras=_extras(given.all("_extra"), frozenset(extras)),
+        columns=_columns("_col", given.all("_col"), columns) or None,
+        hidden=frozenset(_columns("_nocol", given.all("_nocol"), columns)),
+        filters=tuple(_filter_pairs(given.pairs, columns)),
+        wheres=tuple(where for where in given.all("_where") if where.strip()),
     )
 
 
@@ -219,19 +218,25 @@ def _size(value: str | None, default: int) -> int:
     return int(value)
 
 
-def _sort(first: Mapping[str, str], columns: Sequence[str]) -> tuple[str | None, bool]:
-    up, down = first.get("_sort") or None, first.get("_sort_desc") or None
+def _sort(given: Given, columns: Sequence[str]) -> tuple[str | None, bool]:
+    up, down = given.first("_sort"), given.first("_sort_desc")
     if up and down:
         raise BadOption("_sort and _sort_desc cannot be used together")
     column = up or down
     if column is not None and column not in columns:
         raise BadOption(f"cannot sort by {column!r}: there is no such column")
     # The form has no script to rename its field, so it says "descending" in a field of its own, as Datasette's does.
-    return column, bool(down) or (up is not None and bool(first.get("_sort_by_desc")))
+    return column, bool(down) or (up is not None and bool(given.first("_sort_by_desc")))
 
 
-def _extras(pairs: Iterable[Pair], known: frozenset[str]) -> frozenset[str]:
-    asked = {name.strip() for key, value in pairs if key == "_extra" for name in value.split(",") if name.strip()}
-    if unknown := sorted(asked - known):
+def _columns(name: str, asked: Sequence[str], columns: Sequence[str]) -> tuple[str, ...]:
+    if unknown := [column for column in asked if column not in columns]:
+        raise BadOption(f"{name} knows no column {', '.join(map(repr, unknown))}; there are: {', '.join(columns)}")
+    return tuple(dict.fromkeys(asked))
+
+
+def _extras(asked: Iterable[str], known: frozenset[str]) -> frozenset[str]:
+    names = {name.strip() for value in asked for name in value.split(",") if name.strip()}
+    if unknown := sorted(names - known):
         raise BadOption(f"_extra does not know {', '.join(unknown)}; it knows {', '.join(sorted(known))}")
-    return frozenset(asked)
+    return frozenset(names)

@@ -9,8 +9,8 @@ from datasette import Forbidden, NotFound, Response
 from datasette.utils import filters_should_redirect, path_with_replaced_args, tilde_decode
 
 from ..errors import SemanticError
-from . import across, judging, table_search
-from .responses import add_common_headers, error_response
+from . import across, compat, judging, openapi, table_search
+from .responses import add_common_headers, error_response, json_response
 
 __all__ = ["routes"]
 
@@ -27,6 +27,7 @@ def routes() -> list[tuple[str, Handler]]:
         (rf"^/(?P<database>{_NAME})/(?P<table>{_NAME})/-/judge-search\Z", _judge),
         (rf"^/(?P<database>{_NAME})/-/{_END}", _database),
         (rf"^/-/{_END}", _instance),
+        (r"^/-/hybrid-search\.openapi\.(?P<format>json)\Z", _description),
     ]
 
 
@@ -57,6 +58,17 @@ async def _database(request: Any, datasette: Any) -> Any:
 async def _instance(request: Any, datasette: Any) -> Any:
     async def respond() -> Any:
         return await across.respond(datasette, request, None, _format(request))
+
+    return await _guarded(datasette, request, respond)
+
+
+async def _description(request: Any, datasette: Any) -> Any:
+    from .. import __version__
+
+    async def respond() -> Any:
+        if not await compat.allowed_to_view_instance(datasette, request.actor):
+            raise Forbidden("You are not allowed to view this site")
+        return json_response(datasette, openapi.document(version=__version__, base_url=datasette.setting("base_url")))
 
     return await _guarded(datasette, request, respond)
 

@@ -39,7 +39,7 @@ from .state import state_of
 __all__ = ["asset", "card_of", "label_column", "modes_of", "pages_of", "respond", "search_path"]
 
 _JOINED = ("_weights", "_fusion", "_rrf_k", "_boost", "_diversity", "_rerank")
-_CARRIED = ("_facet", "_size", "_sort", "_sort_desc", "_where", "weak", *_JOINED)
+_CARRIED = ("_facet", "_size", "_sort", "_sort_desc", "_col", "_nocol", "_where", "weak", *_JOINED)
 """What the form takes along besides filters."""
 
 
@@ -156,15 +156,30 @@ async def label_column(datasette: Any, target: Target, settings: Settings) -> st
 
 
 def _shown_columns(asked: Asked) -> tuple[str, ...]:
-    if asked.settings.columns is not None:
-        return check_columns(asked.target.source, asked.settings.columns)
-    said = {*asked.target.source.key_columns, *asked.target.index.text.columns, asked.label}
-    return tuple(name for name in asked.target.source.column_names if name not in said)
+    """Return the columns on a result beside its label and passage: those of the address, the site's, or what is new."""
+    source, query = asked.target.source, asked.query
+    if query.columns is not None:
+        shown = tuple(name for name in query.columns if name != asked.label)  # that one is the heading
+    elif asked.settings.columns is not None:
+        shown = check_columns(source, asked.settings.columns)
+    else:
+        said = {*source.key_columns, *asked.target.index.text.columns, asked.label}
+        shown = tuple(name for name in source.column_names if name not in said)
+    return tuple(name for name in shown if name not in query.hidden)
+
+
+def _columns_for_programs(asked: Asked) -> tuple[str, ...] | None:
+    """Return the columns of a JSON or CSV record beside its key; None for all."""
+    query = asked.query
+    if query.columns is None and not query.hidden:
+        return None
+    names = asked.target.source.column_names if query.columns is None else query.columns
+    return tuple(name for name in names if name not in query.hidden)
 
 
 def _columns_to_read(asked: Asked, format_: str) -> tuple[str, ...] | None:
     if format_ != "html":
-        return None
+        return _columns_for_programs(asked)
     label = () if asked.label is None else (asked.label,)
     return tuple(dict.fromkeys((*label, *_shown_columns(asked))))
 
@@ -466,7 +481,7 @@ async def _csv(datasette: Any, asked: Asked) -> Any:
             query,
             filters=asked.conditions.filters,
             within=asked.conditions.within,
-            columns=None,
+            columns=_columns_for_programs(asked),
             weights=asked.settings.weights,
             rerankers=asked.settings.rerankers,
         )

@@ -10,7 +10,7 @@ import pytest
 from .conftest import SEARCH, Make, get, get_json
 
 RECORD = ["id", "score", "rank", "keyword_rank", "semantic_rank", "distance", "passage"]
-ENVELOPE = ["ok", "rows", "total", "truncated", "next", "next_url", "facet_results", "query", "warnings"]
+ENVELOPE = ["ok", "rows", "total", "truncated", "weak", "next", "next_url", "facet_results", "query", "warnings"]
 
 
 @pytest.mark.asyncio
@@ -94,6 +94,29 @@ async def test_a_site_says_what_may_be_sorted_by(make: Make, articles_file: Any)
     assert (await get_json(datasette, f"{SEARCH}.json?q=storm&_sort=year"))["query"]["sort"] == "year"
     refused = await get_json(datasette, f"{SEARCH}.json?q=storm&_sort=title", status=400)
     assert "allows year" in refused["error"]
+
+
+@pytest.mark.asyncio
+async def test_columns_are_chosen_as_on_datasettes_table_page(site: Any) -> None:
+    async def columns(query: str) -> list[str]:
+        return list((await get_json(site, f"{SEARCH}.json?q=apple&_size=1{query}"))["rows"][0])
+
+    assert await columns("&_col=year&_col=title") == [*RECORD, "year", "title"]
+    assert await columns("&_nocol=body&_nocol=tags&_nocol=written") == [*RECORD, "title", "year", "topic", "author_id"]
+    assert await columns("&_col=year&_col=title&_nocol=year") == [*RECORD, "title"]
+    for key in ("_col", "_nocol"):
+        refused = await get_json(site, f"{SEARCH}.json?q=apple&{key}=nosuch", status=400)
+        assert f"{key} knows no column 'nosuch'" in refused["error"]
+    header = (await get(site, f"{SEARCH}.csv?q=apple&_col=year")).text.splitlines()[0]
+    assert header.split(",") == [*RECORD, "year"]
+
+
+@pytest.mark.asyncio
+async def test_weaker_matches_are_counted(site: Any) -> None:
+    body = await get_json(site, f"{SEARCH}.json?q=steam+engine")
+    assert body["weak"] >= 0
+    more = await get_json(site, f"{SEARCH}.json?q=steam+engine&weak=1")
+    assert (more["weak"], more["total"]) == (0, body["total"] + body["weak"])
 
 
 @pytest.mark.asyncio

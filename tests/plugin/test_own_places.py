@@ -96,6 +96,19 @@ async def test_the_jump_box_knows_the_searches(site: Any) -> None:
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize("actor", [None, "root"])
+@pytest.mark.skipif(not CASCADES, reason="0.65 has no slot on its home page")
+async def test_the_home_page_has_a_box_for_whoever_may_search(make: Make, tmp_path: Path, actor: str | None) -> None:
+    secrets = write_secrets(tmp_path / "hidden.db")
+    text = (await get(make([secrets]), "/", actor=actor)).text
+    assert 'action="/-/hybrid-search"' in text
+    assert "Search 1 table by meaning" in text
+    config = {"databases": {"hidden": {"tables": {"secrets": {"allow": {"id": "root"}}}}}}
+    closed = (await get(make([secrets], config=config), "/", actor=actor)).text
+    assert ('class="core semantic-home"' in closed) is (actor == "root")
+
+
+@pytest.mark.asyncio
 async def test_a_query_of_the_site_may_search(make: Make, articles_file: Path) -> None:
     config = {"databases": {"articles": {"queries": {"find": {"sql": QUERY, "title": "Find"}}}}}
     datasette = make([articles_file], config=config)

@@ -38,6 +38,7 @@ ACROSS = [
     "/-/hybrid-search",
     "/hidden/-/hybrid-search?q=ship",
     "/hidden/-/hybrid-search.json?q=ship",
+    "/-/hybrid-search.openapi.json",
 ]
 
 
