@@ -37,9 +37,6 @@ MAX_RERANKED: Final = 200
 SOLE_WORDS: Final = 12
 """Words up to which a query may be after one particular row that alone holds one of them."""
 
-VEC_K_MAX: Final = 4_096
-"""sqlite-vec refuses a larger k."""
-
 VEC_CHUNK_SIZE: Final = 128
 """Vectors per vec0 chunk: fixed for the life of a table; space is taken in whole chunks per cell."""
 

@@ -19,6 +19,7 @@ from ..laws.clustering import cell_count, kmeans
 from ..laws.vectors import FloatMatrix
 from ..records import IndexRecord
 from ..store import catalog, cells, samples
+from ..store.blocks import Block, blocks
 from ..store.connection import Connection
 from .courtesy import Courtesy
 
@@ -72,32 +73,32 @@ def _move_all(connection: Connection, index: IndexRecord) -> None:
     courtesy = Courtesy(connection)
     waiting = cells.unplaced(connection, index)
     while waiting:
-        for blocks in _gathered(cells.blocks(connection, index, waiting)):
-            _move(connection, index, blocks, courtesy)
+        for some in _gathered(blocks(connection, index, waiting)):
+            _move(connection, index, some, courtesy)
         left = cells.unplaced(connection, index)
         if len(left) >= len(waiting):
             return
         waiting = left
 
 
-def _move(connection: Connection, index: IndexRecord, blocks: Sequence[cells.Block], courtesy: Courtesy) -> None:
-    numbers = cells.assign(connection, index, np.concatenate([block.vectors for block in blocks]))
-    starts = np.cumsum([0, *(len(block.ids) for block in blocks)]).tolist()
+def _move(connection: Connection, index: IndexRecord, moved: Sequence[Block], courtesy: Courtesy) -> None:
+    numbers = cells.assign(connection, index, np.concatenate([block.vectors for block in moved]))
+    starts = np.cumsum([0, *(len(block.ids) for block in moved)]).tolist()
     start, size = 0, _FIRST_MOVED
-    while start < len(blocks):
+    while start < len(moved):
         began = time.monotonic()
-        end = min(len(blocks), start + size)
+        end = min(len(moved), start + size)
         with catalog.writing(connection, index):
-            cells.place(connection, index, blocks[start:end], numbers[starts[start] : starts[end]])
+            cells.place(connection, index, moved[start:end], numbers[starts[start] : starts[end]])
         spent = time.monotonic() - began
         start = end
         size = max(_LEAST_MOVED, size // 2) if spent > courtesy.seconds else min(_MOST_MOVED, size * 2)
         courtesy.pause()
 
 
-def _gathered(blocks: Iterator[cells.Block]) -> Iterator[list[cells.Block]]:
+def _gathered(found: Iterator[Block]) -> Iterator[list[Block]]:
     """Join blocks until they are large enough for one product with the centroids to be worth its while."""
-    while waiting := list(islice(blocks, _GATHER // VEC_CHUNK_SIZE)):
+    while waiting := list(islice(found, _GATHER // VEC_CHUNK_SIZE)):
         yield waiting
 
 
@@ -128,7 +129,7 @@ def _true_neighbours(connection: Connection, index: IndexRecord, queries: FloatM
     depth = _NEIGHBOURS + 1
     best = np.full((len(queries), depth), -np.inf, dtype=np.float32)
     best_ids = np.zeros((len(queries), depth), dtype=np.int64)
-    for block in cells.blocks(connection, index):
+    for block in blocks(connection, index):
         similarity = queries @ block.vectors.T
         values = np.concatenate([best, similarity], axis=1)
         numbers = np.concatenate([best_ids, np.broadcast_to(block.ids, similarity.shape)], axis=1)

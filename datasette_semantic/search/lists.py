@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..config import KEYWORD_BUDGET, KEYWORD_SHARE, VEC_K_MAX
+from ..config import KEYWORD_BUDGET, KEYWORD_SHARE
 from ..laws import analysis
 from ..laws.fts_query import ParsedQuery, Term, Tokens, excluded_match, telling, to_match
 from ..laws.quoting import quote
@@ -161,11 +161,11 @@ def semantic_list(
 ) -> list[Near]:
     """Return up to `depth` rows by nearness, nearest first: for each row its nearest chunk.
 
-    Rows of many chunks share the k of vec0, and vectors whose row is gone take part of it: k grows until there are rows
-    enough, or no more to be had.
+    Rows of many chunks share k, and vectors whose row is gone take part of it: k grows until there are rows enough, or
+    no more to be had.
     """
     size = index.settings.get("size") or {"rows": 1, "chunks": 1}
-    k = min(VEC_K_MAX, max(1, depth * -(-size["chunks"] // max(size["rows"], 1))))
+    k = -(-depth * max(size["chunks"], size["rows"]) // max(size["rows"], 1)) + depth // 10
     while True:
         found = vector_index.nearest(
             connection, index, vector, k=k, allowed=allowed.sql, params=allowed.params, exact=exact
@@ -173,9 +173,9 @@ def semantic_list(
         nearest: dict[int, Near] = {}
         for row_id, chunk_id, distance in found:
             nearest.setdefault(row_id, Near(row_id, chunk_id, distance))
-        if len(nearest) >= depth or k >= VEC_K_MAX or len(found) + vector_index.orphans(connection, index) < k:
+        if len(nearest) >= depth or len(found) + vector_index.orphans(connection, index) < k:
             return list(nearest.values())[:depth]
-        k = min(VEC_K_MAX, k * 2)
+        k *= 2
 
 
 def cosines(

@@ -9,7 +9,7 @@ vec0 finds the chunks of a partition by scanning its shadow table; an ordinary i
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -18,22 +18,22 @@ from numpy.typing import NDArray
 
 from ..laws.clustering import nearest_centroids
 from ..laws.quoting import quote
-from ..laws.vectors import FloatMatrix, from_blob, to_blob
+from ..laws.vectors import FloatMatrix, FloatVector, from_blob, to_blob
 from ..records import IndexRecord
 from . import catalog
+from .blocks import Block
 from .connection import Connection
 from .source import json_list
 
 __all__ = [
-    "Block",
     "Cells",
     "assign",
-    "blocks",
     "cell_ranks",
     "cells_of",
     "cells_table",
     "install",
     "place",
+    "probe",
     "retire",
     "set_probes",
     "unplaced",
@@ -54,18 +54,6 @@ class Cells:
     """The recall@10 measured with so many probes."""
     trained_at: int
     """Vectors in the index when it was trained."""
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """One of vec0's chunks as it was when it was read."""
-
-    chunk_id: int
-    state: tuple[bytes, bytes]
-    """vec0's own note of which places are taken, and by which ids."""
-    ids: NDArray[np.int64]
-    vectors: FloatMatrix
-    """Shape (ids, dimensions)."""
 
 
 def cells_of(index: IndexRecord) -> Cells | None:
@@ -137,6 +125,15 @@ def assign(connection: Connection, index: IndexRecord, vectors: FloatMatrix) -> 
     return found
 
 
+def probe(connection: Connection, index: IndexRecord, cells: Cells, vector: FloatVector, *, probes: int) -> list[int]:
+    """Return the numbers of the `probes` cells nearest to a vector, in no order."""
+    numbers, centroids = _centroids(_Reader(connection, index, cells))
+    if probes >= len(numbers):
+        return numbers.tolist()  # type: ignore[no-any-return]
+    nearest = np.argpartition(centroids @ vector, -probes)[-probes:]
+    return numbers[nearest].tolist()  # type: ignore[no-any-return]
+
+
 def cell_ranks(
     connection: Connection, index: IndexRecord, queries: FloatMatrix, ids: NDArray[np.int64]
 ) -> NDArray[np.intp]:
@@ -175,7 +172,7 @@ class _Reader:
         return hash(self.cells.version)
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=16)
 def _centroids(reader: _Reader) -> tuple[NDArray[np.int64], FloatMatrix]:
     rows = reader.connection.execute(
         f"select cell, centroid from {quote(cells_table(reader.index))} where cell >= ?", (reader.cells.first,)
@@ -193,30 +190,6 @@ def unplaced(connection: Connection, index: IndexRecord) -> list[int]:
         f"select chunk_id from {quote(index.vec_table + '_chunks')} where partition00 < ? order by chunk_id", (first,)
     )
     return [row[0] for row in rows.fetchall()]
-
-
-def blocks(connection: Connection, index: IndexRecord, chunk_ids: Sequence[int] | None = None) -> Iterator[Block]:
-    """Yield vec0's chunks with their ids and vectors, of all or of some of them, in flat memory.
-
-    Read from vec0's shadow tables, where a chunk's vectors lie one behind another; a bit per place says which count.
-    """
-    table = quote(index.vec_table + "_chunks")
-    ids = chunk_ids
-    if ids is None:
-        ids = [row[0] for row in connection.execute(f"select chunk_id from {table} order by chunk_id").fetchall()]
-    sql = (
-        f"select c.validity, c.rowids, v.vectors from {table} c "
-        f"join {quote(index.vec_table + '_vector_chunks00')} v on v.rowid = c.chunk_id where c.chunk_id = ?"
-    )
-    for chunk_id in ids:
-        row = connection.execute(sql, (chunk_id,)).fetchone()
-        if row is None:
-            continue
-        validity, rowids, vectors = tuple(row)
-        present = np.unpackbits(np.frombuffer(validity, dtype=np.uint8), bitorder="little").astype(bool)
-        numbers = np.frombuffer(rowids, dtype="<i8")[: len(present)]
-        matrix = from_blob(vectors, dimensions=index.dimensions)[: len(present)]
-        yield Block(chunk_id, (validity, rowids), numbers[present], matrix[present])
 
 
 def place(connection: Connection, index: IndexRecord, moved: Sequence[Block], numbers: Sequence[int]) -> None:
@@ -237,7 +210,7 @@ def place(connection: Connection, index: IndexRecord, moved: Sequence[Block], nu
     leaving.sort(key=lambda each: each[0])
     for suffix, key, gone in (
         ("_rowids", "rowid", [id_ for _, id_, _ in leaving]),
-        ("_vector_chunks00", "rowid", sorted(same)),
+        ("_vector_chunks00", "_rowid_", sorted(same)),
         ("_chunks", "chunk_id", sorted(same)),
     ):
         connection.execute(

@@ -73,6 +73,40 @@ def test_exact_is_one_option_away(trained: SemanticIndex, notes: SemanticIndex, 
     assert trained.search(query, exact=True, limit=50).hits == notes.search(query, limit=50).hits
 
 
+@pytest.mark.parametrize("query", QUERIES)
+def test_what_is_read_is_what_vec0_finds(trained: SemanticIndex, notes: SemanticIndex, query: str) -> None:
+    vector = embedder("wordllama").embed_query(query)
+    for index in (notes, trained):
+        theirs = index._connection.execute(
+            "select id, distance from notes_vec where embedding match ? and k = 500 order by distance",
+            (vector.tobytes(),),
+        ).fetchall()
+        ours = vector_index.nearest(index._connection, index.record, vector, k=500, exact=True)
+        assert {id_ for _, id_, _ in ours} == {row[0] for row in theirs}
+        assert [distance for *_, distance in ours] == pytest.approx([row[1] ** 2 / 2 for row in theirs], abs=1e-5)
+
+
+def test_more_than_vec0_would_give(notes: SemanticIndex) -> None:
+    """vec0's own k ends at 4,096: a table of long rows may need more chunks than that for its rows."""
+    vector = embedder("wordllama").embed_query(QUERIES[0])
+    found = vector_index.nearest(notes._connection, notes.record, vector, k=100_000)
+    assert len(found) == len({row_id for row_id, *_ in found}) == 600
+
+
+def test_equal_vectors_are_equally_near_wherever_they_lie(trained: SemanticIndex) -> None:
+    connection = trained._connection
+    connection.executemany(
+        "insert into notes values (?, 'the same', 'the same words in every row', 2020, '[]')",
+        [(f"same-{n:03}",) for n in range(300)],
+    )
+    connection.commit()
+    trained.update()
+    for exact in (False, True):
+        hits = trained.search("same words in rows", mode="semantic", limit=300, exact=exact).hits
+        assert [hit.key for hit in hits] == [(f"same-{n:03}",) for n in range(300)]
+        assert len({hit.distance for hit in hits}) == 1
+
+
 @pytest.mark.parametrize("where", ["1", "year < 2005", "year = 1995", "slug = 'n042'", "slug in ('n001', 'n500')", "0"])
 @pytest.mark.parametrize("few", [0, 10, 10_000])
 def test_filtered_agrees_with_an_oracle(
