@@ -25,6 +25,7 @@ from .embedding.profiles import Manner, choose_manner, manner_of, plain_manner
 from .errors import BadOption, BadVector, IndexChanged, IndexStateError, ModelError
 from .ingest import change
 from .ingest.adopt import adopting, as_setting
+from .ingest.compact import compact as compact_tables
 from .ingest.cutting import check_chunks
 from .ingest.declare import declare, redeclared, text_spec
 from .ingest.export import export
@@ -32,6 +33,7 @@ from .ingest.plan import plan
 from .ingest.staleness import ASKED, manner_now, stale
 from .ingest.supply import Supply, offered
 from .ingest.survey import survey
+from .ingest.train import check_recall
 from .ingest.update import update
 from .laws.vectors import FloatVector, normalise
 from .records import (
@@ -39,6 +41,7 @@ from .records import (
     Boost,
     ChunkSpec,
     ClearedVectors,
+    Compaction,
     Failure,
     IndexRecord,
     IndexStatus,
@@ -69,12 +72,12 @@ from .search.request import (
     check_rerank,
 )
 from .search.reranking import reranked
-from .store import cache, catalog, chunks, companions, queue
+from .store import cache, catalog, cells, chunks, companions, queue
 from .store.connection import Connection, connect, prepare, transaction, translated
 from .store.source import check_filter, describe, parse_key
 from .store.versions import Version, version
 
-__all__ = ["Boosts", "SemanticIndex", "Where", "clear_cache", "indexes", "query_vector"]
+__all__ = ["Boosts", "SemanticIndex", "Where", "clear_cache", "compact", "indexes", "query_vector"]
 
 Where: TypeAlias = str | Mapping[str, Any] | tuple[RowFilter, ...] | None
 """SQL over the table's columns, a mapping in Datasette's grammar, filters made before, or none."""
@@ -131,6 +134,7 @@ class SemanticIndex:
         on_mismatch: OnMismatch = "rebuild",
         allow_empty: bool = False,
         vectors_from: str | Path | None = None,
+        recall: float | None = None,
     ) -> SemanticIndex:
         """Declare an index; `update()` then fills it. An index that is there already and was made alike is returned
         as it is.
@@ -145,11 +149,16 @@ class SemanticIndex:
         "column:NAME" with float32 BLOBs, or an `.npy` file; each is looked at before anything is written. The model
         embeds the rows that have none. An index that is there already keeps the vectors that it has.
 
+        `recall`, above 0 and up to 1, is the share of the ten nearest rows that a search by meaning must find where a
+        large index need not read every vector: 0.95 where none is given, every vector for 1. An index that is there
+        already is measured for it by the next `update()`, and neither embedded nor built anew.
+
         Raises InputError (no such table or column, nothing to embed), ModelError, ExtensionMissing, DatabaseProblem;
         the file is then as it was.
         """
         if on_mismatch not in get_args(OnMismatch):
             raise BadOption(f"unknown on_mismatch {on_mismatch!r}; there are: {', '.join(get_args(OnMismatch))}")
+        least = None if recall is None else check_recall(recall)
         connection, owned = _open(database)
         try:
             with translated(_name(database)):
@@ -183,6 +192,8 @@ class SemanticIndex:
                 elif adoption is not None:
                     with transaction(connection):
                         catalog.save_settings(connection, wanted, {**wanted.settings, **as_setting(adoption)})
+                if least is not None:
+                    _hold_to(connection, source, least)
         except BaseException:
             if owned:
                 connection.close()
@@ -364,6 +375,16 @@ class SemanticIndex:
         with translated():
             return export(self._connection, self.source, self.record, Path(path))
 
+    def compact(self) -> Compaction:
+        """Give back the space of deleted rows and of earlier trainings, and what else is free in the file.
+
+        Vectors and words are moved in short steps while searches answer, as they did before; a kill leaves what was
+        done. In the end VACUUM writes the file anew where enough of it is free: nobody else writes for so long, nor
+        reads in a file without a write-ahead log. Rowids are kept, also those of tables without a primary key.
+        Raises IndexStateError within a transaction, DatabaseProblem.
+        """
+        return _compacted(self._connection, [self.source])
+
     def drop(self) -> None:
         """Remove the index and every trace of it; the file's schema is then as it was before."""
         with translated(), transaction(self._connection):
@@ -527,6 +548,14 @@ class SemanticIndex:
         check_filter(self._connection, self.source, row_filter)
         return (row_filter,)
 
+    def keep_recall(self, recall: float) -> None:
+        """Have searches by meaning find so large a share of the ten nearest rows, above 0 and up to 1; the next
+        `update()` measures how much of the index they must read for it. Raises BadOption, DatabaseProblem."""
+        least = check_recall(recall)
+        with translated():
+            _hold_to(self._connection, self.source, least)
+            self.record = catalog.find(self._connection, self.source.table)
+
     def keep_weights(self, weights: ListWeights | None) -> None:
         """Search with these weights from now on, whatever the index finds for itself; None returns to its own.
 
@@ -564,6 +593,7 @@ class SemanticIndex:
     def _status(self, record: IndexRecord, state: str, note: str | None) -> IndexStatus:
         rows, chunk_count = chunks.count(self._connection, record)
         pending, failed = queue.pending(self._connection, record)
+        trained = cells.cells_of(record)
         return IndexStatus(
             table=record.table,
             columns=record.text.columns,
@@ -576,6 +606,8 @@ class SemanticIndex:
             failed=failed,
             keyword_table=record.keyword.fts_table if record.keyword else None,
             vec_table=record.vec_table,
+            recall=cells.wanted_recall(record),
+            measured_recall=1.0 if trained is None else trained.recall,
             note=note,
         )
 
@@ -643,6 +675,29 @@ def clear_cache(database: Any) -> list[ClearedVectors]:
             connection.close()
 
 
+def compact(database: Any) -> Compaction:
+    """Give back the space that no index of a database needs any more, as `SemanticIndex.compact` does for one.
+
+    Raises IndexStateError within a transaction, DatabaseProblem, ExtensionMissing.
+    """
+    connection, owned = _open(database)
+    try:
+        with translated(_name(database)):
+            prepare(connection)
+            tables = [record.table for record in catalog.all_indexes(connection)]
+            return _compacted(connection, [describe(connection, table) for table in tables])
+    finally:
+        if owned:
+            connection.close()
+
+
+def _compacted(connection: Connection, sources: Sequence[Source]) -> Compaction:
+    if connection.in_transaction:
+        raise IndexStateError("a file cannot give its space back within a transaction: commit first")
+    with translated():
+        return compact_tables(connection, sources)
+
+
 @contextmanager
 def _offered(
     connection: Connection, source: Source, vectors_from: str | Path | None, where: str | None
@@ -669,6 +724,13 @@ _WHOLE = ChunkSpec(chunker="none")
 
 def _holds_vectors(connection: Connection, index: IndexRecord) -> bool:
     return adopting(index) is not None or chunks.count(connection, index)[1] > 0
+
+
+def _hold_to(connection: Connection, source: Source, recall: float) -> None:
+    """Note the recall that is wanted of the index asked for last."""
+    with transaction(connection):
+        index = change.wanted(connection, catalog.find(connection, source.table))
+        catalog.save_settings(connection, index, {**index.settings, cells.RECALL: recall})
 
 
 def _chosen(

@@ -55,11 +55,17 @@ WRITE_SECONDS: Final = 0.06
 TRAIN_AT: Final = 20_000
 """Vectors from which an index is trained: below, reading them all takes a few milliseconds."""
 
+DEFAULT_RECALL: Final = 0.95
+"""The share of the ten nearest that a trained index must find, unless an index is told another."""
+
 TRAIN_SAMPLE: Final = 32
 """Vectors per cell from which centroids are found."""
 
 FEW_ALLOWED: Final = 2_000
 """Chunks that a filter may leave to be compared one by one; more are found by probing."""
+
+VACUUM_AT: Final = 0.02
+"""The share of a file that must be free for it to be written anew."""
 
 LEASE_SECONDS: Final = 120
 """After this long a queue entry that a dead process had claimed is free again."""

@@ -15,6 +15,7 @@ __all__ = [
     "ChunkSpec",
     "ClearedVectors",
     "Column",
+    "Compaction",
     "Contribution",
     "Failure",
     "FusionMethod",
@@ -438,6 +439,20 @@ class ClearedVectors:
 
 
 @dataclass(frozen=True, slots=True)
+class Compaction:
+    """What giving space back did to a file."""
+
+    tables: tuple[str, ...]
+    """The tables whose indexes were gone through."""
+    moved: int
+    """Vectors that were moved to close holes."""
+    bytes_before: int
+    bytes_after: int
+    """The size of the file."""
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class IndexStatus:
     """One index as `embeddings` lists it."""
 
@@ -452,5 +467,9 @@ class IndexStatus:
     failed: int
     keyword_table: str | None
     vec_table: str
+    recall: float
+    """The share of the ten nearest that a search by meaning is to find."""
+    measured_recall: float
+    """The share that it finds, as measured on the index's own vectors; 1 where it reads them all."""
     note: str | None = None
     """What there is to know or to do: why the index is stale, how a change is finished or undone."""

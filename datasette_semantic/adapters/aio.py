@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from ..api import SemanticIndex, Where
 from ..records import (
     Adoption,
+    Compaction,
     Failure,
     IndexRecord,
     IndexStatus,
@@ -99,6 +100,10 @@ class AsyncSemanticIndex:
         """Have a stale index made anew. Raises IndexStateError where it is not stale."""
         await self._run(self._index.renew)
 
+    async def keep_recall(self, recall: float) -> None:
+        """Have searches by meaning find so large a share of the ten nearest rows."""
+        await self._run(partial(self._index.keep_recall, recall))
+
     async def keep_weights(self, weights: ListWeights | None) -> None:
         """Search with these weights from now on; None returns to the index's own."""
         await self._run(partial(self._index.keep_weights, weights))
@@ -106,6 +111,10 @@ class AsyncSemanticIndex:
     async def export(self, path: str | Path) -> int:
         """Write every vector to an `.npy` or `.parquet` file; return how many there are."""
         return await self._run(partial(self._index.export, path))
+
+    async def compact(self) -> Compaction:
+        """Give back the space of what was deleted."""
+        return await self._run(self._index.compact)
 
     async def drop(self) -> None:
         """Remove the index and every trace of it."""

@@ -24,6 +24,7 @@ class Declaration:
     where: str | None = None
     chunks: ChunkSpec | None = None
     tokenize: str = "auto"
+    recall: float | None = None
     on_mismatch: OnMismatch = "error"
     """What becomes of an index in the file that was made otherwise. Vectors are derived data, so "rebuild" loses
     nothing but the time, or the money, of embedding the table again."""
@@ -51,6 +52,7 @@ class Declaration:
             where=self.where,
             chunks=self.chunks,
             tokenize=self.tokenize,
+            recall=self.recall,
             on_mismatch=self.on_mismatch,
             allow_empty=True,
         )

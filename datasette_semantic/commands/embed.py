@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from time import sleep
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,9 @@ _HOW_TO_RUN = (
 )
 """Options that say how to run, not how an index is made."""
 
+_TAKEN_AS_IT_STANDS = ("recall",)
+"""Options that an index takes without being declared again."""
+
 
 @click.command(cls=SemanticCommand)
 @arguments.database
@@ -58,6 +61,11 @@ _HOW_TO_RUN = (
     "--from",
     metavar="SOURCE",
     help="Take over vectors that exist already: collection:NAME of llm, column:NAME, or FILE.npy",
+)
+@click.option(
+    "--recall",
+    type=click.FloatRange(0, 1, min_open=True),
+    help="Share of the ten nearest that a search must find in a large index; 1 reads every vector [default: 0.95]",
 )
 @click.option("--concurrency", type=click.IntRange(1, 64), default=1, show_default=True, help="Calls at a time")
 @click.option("--max-rpm", type=click.FloatRange(0, min_open=True), help="Most requests a minute")
@@ -87,6 +95,7 @@ def embed(
     query_prefix: str | None,
     document_prefix: str | None,
     vectors_from: str | None,
+    recall: float | None,
     concurrency: int,
     max_rpm: float | None,
     max_tpm: float | None,
@@ -136,6 +145,8 @@ def embed(
         return
     how: dict[str, Any] = {"concurrency": concurrency, "max_rpm": max_rpm, "max_tpm": max_tpm}
     found = _chosen(path, table_name, columns, choices)
+    if recall is not None:
+        _hold_to(found, table_name, recall)
     if renew:
         _renew(found, table_name)
     if vectors_from is not None:
@@ -195,6 +206,13 @@ def _renew(found: list[SemanticIndex], table: str | None) -> None:
         index.renew()
 
 
+def _hold_to(found: list[SemanticIndex], table: str | None, recall: float) -> None:
+    if table is None:
+        raise click.UsageError("--recall concerns the index of one table: name TABLE")
+    for index in found:
+        index.keep_recall(recall)
+
+
 def _made(index: SemanticIndex) -> str:
     record = index.record
     return f"{record.model} with {record.dimensions} dimensions over {', '.join(record.text.columns)}"
@@ -238,7 +256,7 @@ def _chosen(path: str, table: str | None, columns: tuple[str, ...], choices: dic
 
     if table is not None and (columns or choices["template"] is not None):
         return [SemanticIndex.create(path, table, columns, **choices)]
-    _refuse_choices()
+    _refuse_choices(but=_TAKEN_AS_IT_STANDS)
     if table is not None:
         return [SemanticIndex(path, table)]
     found = indexes(path)
@@ -247,14 +265,14 @@ def _chosen(path: str, table: str | None, columns: tuple[str, ...], choices: dic
     return found
 
 
-def _refuse_choices() -> None:
+def _refuse_choices(*, but: Sequence[str] = ()) -> None:
     """Refuse options that say how an index is made, where none is being made."""
     ctx = click.get_current_context()
     given = [
         option.opts[-1]
         for option in ctx.command.params
         if isinstance(option, click.Option)
-        and option.name not in (None, *_HOW_TO_RUN)
+        and option.name not in (None, *_HOW_TO_RUN, *but)
         and ctx.get_parameter_source(option.name or "") is click.core.ParameterSource.COMMANDLINE
     ]
     if given:

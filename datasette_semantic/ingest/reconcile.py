@@ -16,7 +16,7 @@ from ..store import catalog, companions, keyword_index, names
 from ..store import chunks as chunk_store
 from ..store.connection import Connection, transaction
 
-__all__ = ["note_schema", "noting_schema", "reconcile"]
+__all__ = ["note_schema", "noting_schema", "reconcile", "schema_version"]
 
 
 def reconcile(connection: Connection, source: Source, index: IndexRecord) -> IndexRecord:
@@ -40,12 +40,12 @@ def reconcile(connection: Connection, source: Source, index: IndexRecord) -> Ind
 def _may_be_renumbered(connection: Connection, source: Source, index: IndexRecord) -> bool:
     if source.declared_key or "schema_version" not in index.settings:
         return False
-    return bool(_schema_version(connection) != index.settings["schema_version"])
+    return bool(schema_version(connection) != index.settings["schema_version"])
 
 
 def note_schema(connection: Connection, source: Source, index: IndexRecord) -> IndexRecord:
     """Remember the schema version for a table whose rowids VACUUM may renumber."""
-    version = _schema_version(connection)
+    version = schema_version(connection)
     if source.declared_key or index.settings.get("schema_version") == version:
         return index
     with catalog.writing(connection, index) as index:
@@ -57,11 +57,11 @@ def note_schema(connection: Connection, source: Source, index: IndexRecord) -> I
 def noting_schema(connection: Connection, source: Source) -> Iterator[None]:
     """A transaction that changes the schema without moving rows: indexes that were in step with it stay so."""
     with transaction(connection):
-        before = _schema_version(connection)
+        before = schema_version(connection)
         yield
         if source.declared_key:
             return
-        after = _schema_version(connection)
+        after = schema_version(connection)
         answering = catalog.find_or_none(connection, source.table)
         beside = [index for _role, index in catalog.all_beside(connection, source.table)]
         for index in ([answering] if answering else []) + beside:
@@ -69,7 +69,8 @@ def noting_schema(connection: Connection, source: Source) -> Iterator[None]:
                 catalog.save_settings(connection, index, {**index.settings, "schema_version": after})
 
 
-def _schema_version(connection: Connection) -> int:
+def schema_version(connection: Connection) -> int:
+    """Return the number that SQLite gives the schema anew with every change of it."""
     return int(connection.execute("pragma schema_version").fetchone()[0])
 
 

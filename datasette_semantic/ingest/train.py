@@ -7,48 +7,54 @@ the index's own vectors.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..config import TRAIN_AT, TRAIN_SAMPLE, VEC_CHUNK_SIZE
+from ..config import TRAIN_AT, TRAIN_SAMPLE
+from ..errors import BadOption
 from ..laws.clustering import cell_count, kmeans
 from ..laws.vectors import FloatMatrix
 from ..records import IndexRecord
 from ..store import catalog, cells, samples
-from ..store.blocks import Block, blocks
+from ..store.blocks import blocks
 from ..store.connection import Connection
 from .courtesy import Courtesy
+from .moving import gathered, move
 
-__all__ = ["DEFAULT_RECALL", "needs_training", "train"]
+__all__ = ["check_recall", "choose_probes", "needs_probes", "needs_training", "train"]
 
-DEFAULT_RECALL = 0.95
 _GROWTH = 4
-"""An index is trained anew when it holds so many times the vectors that it was trained on: then twice the cells pay."""
+"""An index is trained anew when it holds so many times the vectors that it was trained on: then twice the cells pay;
+and when so small a part of them is left: then most of its cells' space stands empty."""
+_LEAST = 2_000
+"""Vectors below which an index that has shrunk keeps its cells."""
 _QUERIES = 150
 """Vectors of the index that serve as queries when recall is measured."""
 _NEIGHBOURS = 10
-_LEAST_MOVED, _FIRST_MOVED, _MOST_MOVED = 1, 4, 16
-"""Blocks of VEC_CHUNK_SIZE vectors moved in one transaction."""
-_GATHER = 4_096
-"""Vectors whose cells are found at a time."""
 
 
 def needs_training(index: IndexRecord, *, vectors: int) -> bool:
-    """True where the index has passed the size at which cells pay, or has outgrown those it has."""
+    """True where the index has passed the size at which cells pay, or has outgrown those it has, or shrunk in them."""
     trained = cells.cells_of(index)
     if trained is None:
         return vectors >= TRAIN_AT
-    return trained.probes == 0 or vectors >= _GROWTH * trained.trained_at
+    shrunk = _LEAST <= vectors <= trained.trained_at / _GROWTH
+    return trained.probes == 0 or shrunk or vectors >= _GROWTH * trained.trained_at
 
 
-def train(connection: Connection, index: IndexRecord, *, vectors: int, recall: float = DEFAULT_RECALL) -> IndexRecord:
+def check_recall(value: Any) -> float:
+    """Return a recall that an index can be held to. Raises BadOption for what is no number above 0 and up to 1."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
+        raise BadOption(f"recall is a number above 0 and up to 1, not {value!r}")
+    return float(value)
+
+
+def train(connection: Connection, index: IndexRecord, *, vectors: int) -> IndexRecord:
     """Give an index of `vectors` vectors its cells, or go on with a training that was broken off.
 
-    Return the record as it then stands. `recall` is the least recall@10 that the number of probes must reach.
+    Return the record as it then stands.
     """
     trained = cells.cells_of(index)
     if trained is None or trained.probes > 0:
@@ -59,9 +65,22 @@ def train(connection: Connection, index: IndexRecord, *, vectors: int, recall: f
     _move_all(connection, index)
     with catalog.writing(connection, index):
         cells.retire(connection, index)
-    probes, measured = _choose_probes(connection, index, recall)
-    with catalog.writing(connection, index):
-        return cells.set_probes(connection, index, probes=probes, recall=measured)
+    return choose_probes(connection, index)
+
+
+def needs_probes(index: IndexRecord) -> bool:
+    """True where the probes of a trained index were chosen for another recall than is wanted now."""
+    trained = cells.cells_of(index)
+    return trained is not None and trained.wanted != cells.wanted_recall(index)
+
+
+def choose_probes(connection: Connection, index: IndexRecord) -> IndexRecord:
+    """Have queries read as many cells of a trained index as the recall that is wanted takes, by measuring; return the
+    record as it then stands."""
+    wanted = cells.wanted_recall(index)
+    probes, measured = _least_probes(connection, index, wanted)
+    with catalog.writing(connection, index) as current:
+        return cells.set_probes(connection, current, probes=probes, recall=measured, wanted=wanted)
 
 
 def _move_all(connection: Connection, index: IndexRecord) -> None:
@@ -73,42 +92,26 @@ def _move_all(connection: Connection, index: IndexRecord) -> None:
     courtesy = Courtesy(connection)
     waiting = cells.unplaced(connection, index)
     while waiting:
-        for some in _gathered(blocks(connection, index, waiting)):
-            _move(connection, index, some, courtesy)
+        for some in gathered(blocks(connection, index, waiting)):
+            numbers = cells.assign(connection, index, np.concatenate([block.vectors for block in some]))
+            move(connection, index, some, numbers, courtesy)
         left = cells.unplaced(connection, index)
         if len(left) >= len(waiting):
             return
         waiting = left
 
 
-def _move(connection: Connection, index: IndexRecord, moved: Sequence[Block], courtesy: Courtesy) -> None:
-    numbers = cells.assign(connection, index, np.concatenate([block.vectors for block in moved]))
-    starts = np.cumsum([0, *(len(block.ids) for block in moved)]).tolist()
-    start, size = 0, _FIRST_MOVED
-    while start < len(moved):
-        began = time.monotonic()
-        end = min(len(moved), start + size)
-        with catalog.writing(connection, index):
-            cells.place(connection, index, moved[start:end], numbers[starts[start] : starts[end]])
-        spent = time.monotonic() - began
-        start = end
-        size = max(_LEAST_MOVED, size // 2) if spent > courtesy.seconds else min(_MOST_MOVED, size * 2)
-        courtesy.pause()
-
-
-def _gathered(found: Iterator[Block]) -> Iterator[list[Block]]:
-    """Join blocks until they are large enough for one product with the centroids to be worth its while."""
-    while waiting := list(islice(found, _GATHER // VEC_CHUNK_SIZE)):
-        yield waiting
-
-
-def _choose_probes(connection: Connection, index: IndexRecord, wanted: float) -> tuple[int, float]:
+def _least_probes(connection: Connection, index: IndexRecord, wanted: float) -> tuple[int, float]:
     """Return the least number of probes that reaches the wanted recall@10, and the recall it reaches.
+
+    A recall of 1 takes all cells: no measurement promises that nothing is missed.
 
     A neighbour is found when its cell is among those probed: so the recall at p is the share of true neighbours whose
     cell is one of the p nearest to the query, and no search needs to be run.
     """
     trained = cells.cells_of(index)
+    if trained is not None and wanted >= 1:
+        return trained.count, 1.0
     queries = samples.draw(connection, index, size=_QUERIES)
     if trained is None or not len(queries):
         return 1, 1.0

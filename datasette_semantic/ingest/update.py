@@ -21,7 +21,7 @@ from .calibrate import calibrate
 from .change import clear_away, take_over
 from .drain import drain
 from .reconcile import note_schema, reconcile
-from .train import needs_training, train
+from .train import choose_probes, needs_probes, needs_training, train
 
 __all__ = ["update"]
 
@@ -153,9 +153,12 @@ def _joined(first: UpdateReport, second: UpdateReport) -> UpdateReport:
 
 
 def _train(connection: Connection, index: IndexRecord) -> IndexRecord:
-    """Give a large index its cells, or new ones when it has outgrown them."""
+    """Give a large index its cells, or new ones when it has outgrown them; have it read more or fewer of them where
+    another recall is wanted."""
     _rows, count = chunks.count(connection, index)
-    return train(connection, index, vectors=count) if needs_training(index, vectors=count) else index
+    if needs_training(index, vectors=count):
+        return train(connection, index, vectors=count)
+    return choose_probes(connection, index) if needs_probes(index) else index
 
 
 def _count(connection: Connection, index: IndexRecord) -> IndexRecord:

@@ -29,6 +29,7 @@ class Block:
     chunk_id: int
     state: tuple[bytes, bytes]
     """vec0's own note of which places are taken, and by which ids."""
+    cell: int
     ids: NDArray[np.int64]
     vectors: FloatMatrix
     """Shape (ids, dimensions)."""
@@ -50,18 +51,18 @@ def blocks(connection: Connection, index: IndexRecord, chunk_ids: Sequence[int] 
     if ids is None:
         ids = [row[0] for row in connection.execute(f"select chunk_id from {table} order by chunk_id").fetchall()]
     sql = (
-        f"select c.validity, c.rowids, v.vectors from {table} c "
+        f"select c.validity, c.rowids, c.partition00, v.vectors from {table} c "
         f"join {_vectors_of(index)} v on v._rowid_ = c.chunk_id where c.chunk_id = ?"
     )
     for chunk_id in ids:
         row = connection.execute(sql, (chunk_id,)).fetchone()
         if row is None:
             continue
-        validity, rowids, vectors = tuple(row)
+        validity, rowids, cell, vectors = tuple(row)
         present = _taken(validity)
         numbers = np.frombuffer(rowids, dtype="<i8")[: len(present)]
         matrix = from_blob(vectors, dimensions=index.dimensions)[: len(present)]
-        yield Block(chunk_id, (validity, rowids), numbers[present], matrix[present])
+        yield Block(chunk_id, (validity, rowids), cell, numbers[present], matrix[present])
 
 
 def cosines(

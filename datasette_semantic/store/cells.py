@@ -12,10 +12,12 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..config import DEFAULT_RECALL
 from ..laws.clustering import nearest_centroids
 from ..laws.quoting import quote
 from ..laws.vectors import FloatMatrix, FloatVector, from_blob, to_blob
@@ -26,6 +28,7 @@ from .connection import Connection
 from .source import json_list
 
 __all__ = [
+    "RECALL",
     "Cells",
     "assign",
     "cell_ranks",
@@ -37,7 +40,11 @@ __all__ = [
     "retire",
     "set_probes",
     "unplaced",
+    "wanted_recall",
 ]
+
+RECALL: Final = "recall"
+"""The setting of an index that holds the recall which its probes are to reach, where its user chose one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +61,20 @@ class Cells:
     """The recall@10 measured with so many probes."""
     trained_at: int
     """Vectors in the index when it was trained."""
+    wanted: float = DEFAULT_RECALL
+    """The recall that the probes were chosen for."""
 
 
 def cells_of(index: IndexRecord) -> Cells | None:
     """Return the cells of a trained index, None where it is not trained."""
     stored = index.settings.get("cells")
     return Cells(**stored) if stored else None
+
+
+def wanted_recall(index: IndexRecord) -> float:
+    """Return the recall@10 that an index's probes are to reach."""
+    chosen: Any = index.settings.get(RECALL, DEFAULT_RECALL)
+    return float(chosen)
 
 
 def cells_table(index: IndexRecord) -> str:
@@ -75,9 +90,7 @@ def install(connection: Connection, index: IndexRecord, centroids: FloatMatrix, 
     first = before.first + before.count if before is not None else 1
     table = quote(cells_table(index))
     if before is None:
-        connection.execute(
-            f"create virtual table {table} using vec0(cell integer primary key, centroid float[{index.dimensions}])"
-        )
+        _create(connection, index)
         name = quote(f"{index.vec_table}_chunks_cell")
         connection.execute(f"create index if not exists {name} on {quote(index.vec_table + '_chunks')} (partition00)")
     connection.executemany(
@@ -87,12 +100,20 @@ def install(connection: Connection, index: IndexRecord, centroids: FloatMatrix, 
     return _save(connection, index, Cells(uuid.uuid4().hex, first, len(centroids), 0, 1.0, vectors))
 
 
-def set_probes(connection: Connection, index: IndexRecord, *, probes: int, recall: float) -> IndexRecord:
-    """Have queries read so many cells; return the record as it then stands."""
+def _create(connection: Connection, index: IndexRecord) -> None:
+    connection.execute(
+        f"create virtual table {quote(cells_table(index))} using "
+        f"vec0(cell integer primary key, centroid float[{index.dimensions}])"
+    )
+
+
+def set_probes(connection: Connection, index: IndexRecord, *, probes: int, recall: float, wanted: float) -> IndexRecord:
+    """Have queries read so many cells, which reach a recall where another was wanted; return the record as it then
+    stands."""
     cells = cells_of(index)
     if cells is None:
         return index
-    return _save(connection, index, Cells(cells.version, cells.first, cells.count, probes, recall, cells.trained_at))
+    return _save(connection, index, replace(cells, probes=probes, recall=recall, wanted=wanted))
 
 
 def _save(connection: Connection, index: IndexRecord, cells: Cells) -> IndexRecord:

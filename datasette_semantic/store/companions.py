@@ -15,6 +15,7 @@ from ..errors import IndexStateError
 from ..laws.quoting import quote
 from ..records import IndexRecord, Source
 from . import catalog, names, sequence, vocabulary
+from .cells import RECALL
 from .connection import Connection
 from .keyword_index import create_sql, needs_view, view_sql
 from .source import json_list, unique_keys
@@ -91,7 +92,7 @@ def create(
 
 def inherited(index: IndexRecord) -> dict[str, Any]:
     """Return the settings that an index in the place of this one takes over."""
-    return {name: index.settings[name] for name in (_COUNTED,) if name in index.settings}
+    return {name: index.settings[name] for name in (_COUNTED, RECALL) if name in index.settings}
 
 
 def own_fts(connection: Connection, table: str) -> set[str]:

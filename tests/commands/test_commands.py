@@ -224,3 +224,32 @@ def test_mistyped_words_are_told_beside_the_records(run, embedded: Path) -> None
     assert [record["id"] for record in json.loads(result.stdout)] == [6]
     assert "Warning: No row holds these words: the words looked for are lighthouses" in result.stderr
     assert "Did you mean: lighthouses" in result.stderr
+
+
+def test_recall_of_an_index(run, articles: Path) -> None:
+    run("embed", articles, "articles", "title", "body", "--recall", "0.9", "--quiet")
+    (record,) = records(run("embeddings", articles))
+    assert (record["recall"], record["measured_recall"]) == (0.9, 1.0)
+    assert "nothing changed" in run("embed", articles, "articles", "--recall", "1").stderr
+    assert records(run("embeddings", articles))[0]["recall"] == 1.0
+    assert run("embed", articles, "--recall", "0.9").exit_code == 2
+    assert run("embed", articles, "articles", "--recall", "0").exit_code == 2
+    assert run("embed", articles, "articles", "--rollback", "--recall", "0.9").exit_code == 2
+
+
+def test_space_is_given_back(run, tmp_path: Path) -> None:
+    path = tmp_path / "many.db"
+    connection = sqlite3.connect(path)
+    connection.execute("create table notes (id integer primary key, text text)")
+    connection.executemany("insert into notes (text) values (?)", [(f"robot number {n}",) for n in range(2000)])
+    connection.commit()
+    run("embed", path, "notes", "text", "--quiet")
+    connection.execute("delete from notes where id > 100")
+    connection.commit()
+    connection.close()
+    size = path.stat().st_size
+    (record,) = records(run("embeddings", path, "--compact"))
+    assert (record["tables"], record["bytes_before"]) == (["notes"], size)
+    assert record["bytes_after"] == path.stat().st_size < size / 3
+    (again,) = records(run("embeddings", path, "notes", "--compact"))
+    assert again["bytes_after"] == record["bytes_after"]

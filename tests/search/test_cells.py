@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 
 from datasette_semantic.api import SemanticIndex
+from datasette_semantic.config import DEFAULT_RECALL
 from datasette_semantic.embedding.models import embedder
+from datasette_semantic.errors import BadOption
 from datasette_semantic.ingest import train as training
 from datasette_semantic.laws.clustering import cell_count, kmeans, nearest_centroids
-from datasette_semantic.store import cells, vector_index
+from datasette_semantic.store import catalog, cells, vector_index
 
 QUERIES = ("robot love", "winter storm on the island", "a doctor with a violin", "steam engine", "tulip and rose")
 
@@ -58,7 +60,7 @@ def test_every_vector_is_in_the_cell_of_its_nearest_centroid(trained: SemanticIn
 def test_recall_is_what_the_catalog_says(trained: SemanticIndex) -> None:
     found = cells.cells_of(trained.record)
     assert found is not None
-    assert found.recall >= training.DEFAULT_RECALL
+    assert found.recall >= DEFAULT_RECALL
     hits = 0
     for query in QUERIES:
         vector = embedder("wordllama").embed_query(query)
@@ -132,6 +134,64 @@ def test_new_rows_go_to_their_cells_and_are_found(trained: SemanticIndex) -> Non
     assert trained.search("walrus", mode="semantic", limit=1).hits[0].key == ("new",)
 
 
+def test_another_recall_is_measured_and_nothing_else_done(trained: SemanticIndex) -> None:
+    before = cells.cells_of(trained.record)
+    assert before is not None
+    probes = []
+    for recall in (0.3, 0.8, 0.99):
+        with SemanticIndex.create(trained._connection, "notes", ["title", "body"], recall=recall) as again:
+            assert again.record.id == trained.record.id
+            report = again.update()
+            status = again.status()
+            after = cells.cells_of(again.record)
+        assert (report.rows, report.embedded) == (0, 0)
+        assert after is not None
+        assert (after.version, after.first, after.count) == (before.version, before.first, before.count)
+        assert status.recall == after.wanted == recall
+        assert status.measured_recall == after.recall >= recall
+        probes.append(after.probes)
+    assert probes == sorted(set(probes))
+
+
+def test_a_recall_of_one_reads_everything(trained: SemanticIndex) -> None:
+    trained.keep_recall(1)
+    trained.update()
+    found = cells.cells_of(trained.record)
+    assert found is not None
+    assert (found.probes, found.recall) == (found.count, 1.0)
+    for query in QUERIES:
+        exact = trained.search(query, mode="semantic", exact=True, limit=100)
+        assert [hit.key for hit in trained.search(query, mode="semantic", limit=100)] == [hit.key for hit in exact]
+
+
+def test_a_recall_is_kept_until_there_are_cells(notes: SemanticIndex, corpus_path: Path, tmp_path: Path) -> None:
+    path = tmp_path / "small.db"
+    shutil.copy(corpus_path, path)
+    with SemanticIndex(path, "notes") as index:
+        assert (index.status().recall, index.status().measured_recall) == (DEFAULT_RECALL, 1.0)
+        index.keep_recall(0.7)
+        assert (index.status().recall, index.status().measured_recall) == (0.7, 1.0)
+        index.record = training.train(index._connection, index.record, vectors=600)
+        assert index.status().measured_recall >= 0.7
+        assert not training.needs_probes(index.record)
+
+
+def test_a_file_trained_before_recall_could_be_chosen(trained: SemanticIndex) -> None:
+    connection = trained._connection
+    values = {name: value for name, value in trained.record.settings["cells"].items() if name != "wanted"}
+    catalog.save_settings(connection, trained.record, {**trained.record.settings, "cells": values})
+    connection.commit()
+    with SemanticIndex(connection, "notes") as again:
+        assert again.status().recall == DEFAULT_RECALL
+        assert not training.needs_probes(again.record)
+
+
+@pytest.mark.parametrize("recall", [0, -1, 1.01, float("nan"), "0.9", True, None])
+def test_what_is_no_recall(notes: SemanticIndex, recall: object) -> None:
+    with pytest.raises(BadOption, match="recall is a number above 0"):
+        notes.keep_recall(recall)  # type: ignore[arg-type]
+
+
 def test_training_again_moves_everything(trained: SemanticIndex) -> None:
     connection = trained._connection
     before = cells.cells_of(trained.record)
@@ -182,3 +242,6 @@ def test_when_training_is_due(notes: SemanticIndex) -> None:
     trained = replace(notes.record, settings={"cells": values})
     assert not training.needs_training(trained, vectors=79_999)
     assert training.needs_training(trained, vectors=80_000)
+    assert not training.needs_training(trained, vectors=5_001)
+    assert training.needs_training(trained, vectors=5_000)
+    assert not training.needs_training(trained, vectors=1_999)

@@ -33,6 +33,7 @@ def searchable(
     where: str | None = None,
     chunks: ChunkSpec | None = None,
     tokenize: str = "auto",
+    recall: float | None = None,
     on_mismatch: OnMismatch = "error",
 ) -> Callable[[_Model], _Model]:
     """Declare, above a mapped class, that its table has an index over these columns.
@@ -49,6 +50,7 @@ def searchable(
         where=where,
         chunks=chunks,
         tokenize=tokenize,
+        recall=recall,
         on_mismatch=on_mismatch,
     )
 
