@@ -25,6 +25,10 @@ class Declaration:
     chunks: ChunkSpec | None = None
     tokenize: str = "auto"
     recall: float | None = None
+    task: str | None = None
+    dimensions: int | None = None
+    query_prefix: str | None = None
+    document_prefix: str | None = None
     on_mismatch: OnMismatch = "error"
     """What becomes of an index in the file that was made otherwise. Vectors are derived data, so "rebuild" loses
     nothing but the time, or the money, of embedding the table again."""
@@ -36,6 +40,17 @@ class Declaration:
             raise BadOption("declare the columns to embed, or a template")
         if self.on_mismatch not in get_args(OnMismatch):
             raise BadOption(f"unknown on_mismatch {self.on_mismatch!r}; there are: {', '.join(get_args(OnMismatch))}")
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """How the model is asked, as far as that is declared and not left to its profile."""
+        given = {
+            "task": self.task,
+            "dimensions": self.dimensions,
+            "query_prefix": self.query_prefix,
+            "document_prefix": self.document_prefix,
+        }
+        return {name: value for name, value in given.items() if value is not None}
 
     def enforce(self, connection: Any, table: str) -> SemanticIndex:
         """Return the index of a table, made if it is not there; the table may be empty.
@@ -53,6 +68,7 @@ class Declaration:
             chunks=self.chunks,
             tokenize=self.tokenize,
             recall=self.recall,
+            **self.asked,
             on_mismatch=self.on_mismatch,
             allow_empty=True,
         )

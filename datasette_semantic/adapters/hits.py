@@ -82,6 +82,8 @@ class HitsRequest:
     weak: bool = False
     model: str | None = None
     """The model that is asked for the query's vector, where the code names it."""
+    asked: Mapping[str, Any] = field(default_factory=dict)
+    """How it is asked, as far as the code says so: `task`, `dimensions`, `query_prefix`, `document_prefix`."""
 
     def __post_init__(self) -> None:
         check_mode(self.mode)
@@ -140,7 +142,7 @@ def query_blob(model: str | None, request: HitsRequest) -> bytes | None:
     if model in (None, DEFAULT_MODEL) or request.mode == "keyword" or request.like is not None or not text.strip():
         return None
     try:
-        return _embedded(str(model), text)
+        return _embedded(str(model), tuple(request.asked.items()), text)
     except BadVector:
         return _WORDS_ONLY
     except ModelError as error:
@@ -151,13 +153,13 @@ def query_blob(model: str | None, request: HitsRequest) -> bytes | None:
 
 
 @lru_cache(maxsize=256)
-def _embedded(model: str, text: str) -> bytes:
-    return to_blob(_embedder(model).embed_query(text))
+def _embedded(model: str, asked: tuple[tuple[str, Any], ...], text: str) -> bytes:
+    return to_blob(_embedder(model, dict(asked)).embed_query(text))
 
 
-def _embedder(model: str) -> Embedder:
+def _embedder(model: str, asked: Mapping[str, Any]) -> Embedder:
     """Return the embedder that a declaration of this model makes an index with."""
-    return embedder(model, choose_manner(embedder(model).model_id))
+    return embedder(model, choose_manner(embedder(model).model_id, **asked))
 
 
 class _Functions:
@@ -225,8 +227,8 @@ def _fits(request: HitsRequest, index: SemanticIndex) -> bool:
     """True where the model that was asked is the index's: another may answer while the declared one is being built."""
     if request.model is None:
         return True
-    asked = _embedder(request.model)
-    return (asked.model_id, asked.manner) == (index.record.model, manner_of(index.record))
+    declared = _embedder(request.model, request.asked)
+    return (declared.model_id, declared.manner) == (index.record.model, manner_of(index.record))
 
 
 def _record(results: SearchResults, hit: Hit) -> dict[str, Any]:

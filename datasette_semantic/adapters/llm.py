@@ -12,13 +12,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import click
 import llm
 
-from ..errors import SemanticError
+from ..errors import BadOption, SemanticError
 
-__all__ = ["SemanticSearch", "load_fragment", "register_fragment_loaders", "register_tools"]
+__all__ = ["BadToolbox", "SemanticSearch", "load_fragment", "register_fragment_loaders", "register_tools"]
 
 _FRAGMENT_TOKENS = 4_000
+
+
+class BadToolbox(BadOption, click.ClickException):
+    """The toolbox was asked for with what it cannot take; the command `llm` tells it in one line."""
 
 
 class SemanticSearch(llm.Toolbox):
@@ -27,10 +32,16 @@ class SemanticSearch(llm.Toolbox):
     `database` is a path, `max_tokens` the longest answer, `base_url` the Datasette that links are to lead to.
     """
 
-    def __init__(self, database: str, max_tokens: int = 2_000, base_url: str = "") -> None:
+    def __init__(self, database: str = "", max_tokens: int = 2_000, base_url: str = "") -> None:
         from .answers import Library, existing  # `llm --help` loads this module and should stay quick
 
-        self._library = Library(existing(database), max_tokens=max_tokens, base_url=base_url)
+        if not database:
+            raise BadToolbox('name the database: SemanticSearch("movies.db")')
+        try:
+            path = existing(database)
+        except BadOption as error:
+            raise BadToolbox(str(error)) from error
+        self._library = Library(path, max_tokens=max_tokens, base_url=base_url)
 
     def tables(self) -> str:
         """List the tables that can be searched: their columns, how many rows, which columns are searched."""

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from llm.cli import cli
 
 from datasette_semantic.adapters.llm import SemanticSearch, load_fragment
+from datasette_semantic.errors import BadOption
 from datasette_semantic.laws.chunking import estimate_tokens
 
 installed = pytest.mark.skipif(
@@ -78,3 +79,20 @@ def test_the_command_lists_them() -> None:
     assert "SemanticSearch" in listed.output
     loaders = CliRunner().invoke(cli, ["fragments", "loaders"])
     assert "semantic:" in loaders.output
+
+
+@installed
+@pytest.mark.parametrize(
+    ("tool", "told"),
+    [('SemanticSearch("nowhere.db")', "there is no file 'nowhere.db'"), ("SemanticSearch", "name the database")],
+)
+def test_a_mistake_in_the_command_is_told_in_one_line(tool: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "none is asked")
+    told_there = CliRunner().invoke(cli, ["-m", "gpt-4o-mini", "-T", tool, "hello"])
+    assert told_there.exit_code == 1
+    assert told_there.output.startswith(f"Error: {told}")
+
+
+def test_a_program_hears_of_it_as_an_error_of_ours() -> None:
+    with pytest.raises(BadOption, match="there is no file"):
+        SemanticSearch("nowhere.db")

@@ -68,6 +68,7 @@ class SemanticModel(Model):
             exact=exact,
             weak=weak,
             model=declared.model if declared else None,
+            asked=declared.asked if declared else {},
         )
         return cls._ranked(request, query_blob(request.model, request))
 

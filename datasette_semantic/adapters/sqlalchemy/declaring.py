@@ -34,9 +34,14 @@ def searchable(
     chunks: ChunkSpec | None = None,
     tokenize: str = "auto",
     recall: float | None = None,
+    task: str | None = None,
+    dimensions: int | None = None,
+    query_prefix: str | None = None,
+    document_prefix: str | None = None,
     on_mismatch: OnMismatch = "error",
 ) -> Callable[[_Model], _Model]:
-    """Declare, above a mapped class, that its table has an index over these columns.
+    """Declare, above a mapped class, that its table has an index over these columns, made as the options say: they
+    mean what they mean in `SemanticIndex.create`.
 
     `metadata.create_all()` then makes the index where it is not there, and holds one that is there to the
     declaration: `on_mismatch` says whether an index made otherwise is rebuilt, refused with IndexStateError, or kept.
@@ -51,6 +56,10 @@ def searchable(
         chunks=chunks,
         tokenize=tokenize,
         recall=recall,
+        task=task,
+        dimensions=dimensions,
+        query_prefix=query_prefix,
+        document_prefix=document_prefix,
         on_mismatch=on_mismatch,
     )
 

@@ -31,6 +31,7 @@ from sqlalchemy.util import concurrency
 from ...api import Boosts
 from ...config import DEFAULT_LIMIT
 from ...errors import BadOption
+from ...ingest.staleness import ASKED
 from ...records import ListWeights
 from ...search.request import check_boosts
 from ..hits import FIELDS, HITS, HitsRequest, query_blob
@@ -159,6 +160,7 @@ def hits(
         exact=exact,
         weak=weak,
         model=declared.model if declared else None,
+        asked=declared.asked if declared else {},
     )
     if session is None:
         vector = bindparam(
@@ -167,7 +169,8 @@ def hits(
         return _cte(model, request, vector)
     from .declaring import check
 
-    request = replace(request, model=check(session, model).record.model)
+    record = check(session, model).record
+    request = replace(request, model=record.model, asked=record.settings.get(ASKED) or {})
     return _cte(model, request, literal(query_blob(request.model, request), LargeBinary()))
 
 
