@@ -26,9 +26,9 @@ CALIBRATE_AT: Final = 200
 FLOOR_AT: Final = 500
 """Rows from which weak matches are set apart: of a smaller table a search may well show everything."""
 
-KEYWORD_BUDGET: Final = 40_000
-KEYWORD_SHARE: Final = 12
-"""FTS5 scores about 1,600 rows a millisecond. For one query it may have to score KEYWORD_BUDGET rows and one in
+KEYWORD_BUDGET: Final = 20_000
+KEYWORD_SHARE: Final = 32
+"""FTS5 scores about 1,500 rows a millisecond. For one query it may have to score KEYWORD_BUDGET rows and one in
 KEYWORD_SHARE of the table's; words beyond that only rank what rarer words find."""
 
 MAX_RERANKED: Final = 200

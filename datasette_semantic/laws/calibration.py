@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from datasette_semantic.laws.fusion import Candidate
+    from datasette_semantic.laws.fusion import Candidates
 
     Matrix = NDArray[np.floating]
     """Shape (trials, trials): how well, by one list, each trial's question fits each trial's rest. High is good."""
@@ -229,17 +229,14 @@ def semantic_floor(nearest: NDArray[np.floating]) -> float | None:
     return round(median + FLOOR_DEVIATIONS * deviation, 4)
 
 
-def set_weak_apart(candidates: Sequence[Candidate], floor: float | None) -> tuple[list[Candidate], int]:
+def set_weak_apart(candidates: Candidates, floor: float | None) -> tuple[Candidates, int]:
     """Leave out the candidates that only nearness found, from too far away; return the others and how many went.
 
     Where no row holds any of the words nothing is left out: nearness is then all there is to go by, as for a question
     in another language than the table's.
     """
-    if floor is None or all(candidate.keyword_rank is None for candidate in candidates):
-        return list(candidates), 0
-    kept = [
-        candidate
-        for candidate in candidates
-        if candidate.keyword_rank is not None or candidate.cosine is None or candidate.cosine >= floor
-    ]
-    return kept, len(candidates) - len(kept)
+    by_words = candidates.keyword_rank > 0
+    if floor is None or not by_words.any():
+        return candidates, 0
+    kept = by_words | ~(candidates.cosine < floor)
+    return candidates.only(kept), int(len(kept) - kept.sum())

@@ -31,7 +31,7 @@ def page_at(
     It begins after the row with which the page before ended, even where rows before that have come or gone since.
     Sorted, rows keep the rank that relevance gives them; it also decides between equals.
     """
-    keys = ranking.keys
+    keys = ranking.rows.keys
     if by is not None:
         keys = _sorted_keys(conn, describe(conn, index.table), keys, by=by, descending=descending)
     offset = _offset(keys, place)

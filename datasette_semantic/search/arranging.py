@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..laws.arranging import VARIED, by_opinion, varied
 from ..laws.boosting import shares
-from ..laws.fusion import Added, Arrange, Candidate, Fused, Term
+from ..laws.fusion import Added, Arrange, Candidates, Fused, Term
 from ..laws.vectors import FloatVector
 from ..records import IndexRecord, SearchRequest, Source
 from ..store import chunks as chunk_store
@@ -31,7 +31,7 @@ def wishes(
     source: Source,
     index: IndexRecord,
     request: SearchRequest,
-    candidates: Sequence[Candidate],
+    candidates: Candidates,
     chunk_ids: Mapping[int, int],
 ) -> Wishes:
     """Return a request's wishes, none of which costs anything where it is not made. Raises NoSuchColumn.
@@ -59,10 +59,10 @@ def _added(
     source: Source,
     index: IndexRecord,
     request: SearchRequest,
-    candidates: Sequence[Candidate],
+    candidates: Candidates,
 ) -> Added:
     columns = check_columns(source, [boost.column for boost in request.boosts])
-    row_ids = [candidate.row_id for candidate in candidates]
+    row_ids = candidates.row_ids.tolist()
     rows = chunk_store.read_rows_by_id(connection, source, index, row_ids, tuple(dict.fromkeys(columns)))
     added: dict[int, tuple[Term, ...]] = dict.fromkeys(row_ids, ())
     for boost, column in zip(request.boosts, columns, strict=True):

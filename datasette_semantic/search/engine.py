@@ -9,13 +9,15 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 from ..config import LIST_DEPTH, LOOKUP_DEPTH
 from ..errors import NoSuchRow
 from ..laws.calibration import set_weak_apart
 from ..laws.fts_query import ParsedQuery, parse
-from ..laws.fusion import Candidate, Fused, Moments, fuse, rank_one_list
+from ..laws.fusion import Candidates, Moments, Ranked, fuse, rank_one_list
 from ..laws.vectors import FloatVector, normalise
 from ..records import IndexRecord, ListWeights, RowKey, SearchRequest, SearchResults, Source
 from ..store import chunks as chunk_store
@@ -48,9 +50,7 @@ class _Clock:
 class Ranking:
     """A whole match set in its order: what every page of one search has in common."""
 
-    rows: tuple[Fused, ...]
-    keys: tuple[RowKey, ...]
-    """Of the rows, in the same order."""
+    rows: Ranked
     query: ParsedQuery
     """What was looked for: what was typed, unless that found nothing."""
     chunk_ids: Mapping[int, int]
@@ -113,12 +113,12 @@ def rank(connection: Connection, index: IndexRecord, request: SearchRequest, *, 
         candidates, chunk_ids = _candidates(connection, source, index, request, query, words, near, vector, allowed)
         if by_words and by_meaning and not request.weak and not request.filters:
             candidates, weak = set_weak_apart(candidates, index.settings.get("floor"))
+        candidates = _existing(connection, source, index, candidates)
         how = arranging.wishes(connection, source, index, request, candidates, chunk_ids)
         rows = _rank(connection, index, request, candidates, vector, how, by_words=by_words, by_meaning=by_meaning)
         rows = _within(connection, source, index, request, rows)
     return Ranking(
         rows,
-        tuple(fused.candidate.key for fused in rows),
         query,
         chunk_ids,
         # Where weak rows were left out, the semantic list reached down to them and so was not cut.
@@ -150,14 +150,14 @@ def page_of(
     if keys is None:
         page = list(enumerate(ranking.rows[first:end], first + 1))
     else:
-        place_of = {key: place for place, key in enumerate(ranking.keys)}
+        place_of = {key: place for place, key in enumerate(ranking.rows.keys)}
         page = [(place_of[key] + 1, ranking.rows[place_of[key]]) for key in keys[first:end]]
     with clock("present"):
         hits = present(connection, source, index, request, ranking.query, page, ranking.chunk_ids)
     return SearchResults(
         hits=hits,
         total=len(ranking.rows),
-        match_keys=ranking.keys if keys is None else tuple(keys),
+        match_keys=ranking.rows.keys if keys is None else tuple(keys),
         key_columns=source.key_columns,
         truncated=ranking.truncated,
         weak=ranking.weak,
@@ -206,55 +206,56 @@ def _candidates(
     near: list[lists.Near],
     vector: FloatVector | None,
     allowed: lists.Allowed,
-) -> tuple[list[Candidate], dict[int, int]]:
-    """Join the lists into candidates, those whose row still exists; also return row_id to nearest chunk."""
-    keys = chunk_store.keys_of(
-        connection, source, index, list({*(row_id for row_id, _ in words), *(n.row_id for n in near)})
-    )
-    words = [pair for pair in words if pair[0] in keys]
-    near = [each for each in near if each.row_id in keys]
-    bm25 = dict(words)
-    keyword_rank = {row_id: rank for rank, (row_id, _) in enumerate(words, 1)}
-    semantic_rank = {each.row_id: rank for rank, each in enumerate(near, 1)}
-    cosine = {each.row_id: 1.0 - each.distance for each in near}
+) -> tuple[Candidates, dict[int, int]]:
+    """Join the lists into candidates, without keys as yet; also return row_id to nearest chunk."""
+    row_ids = list(dict.fromkeys([*(row_id for row_id, _ in words), *(each.row_id for each in near)]))
+    place_of = {row_id: place for place, row_id in enumerate(row_ids)}
+    near_places = [place_of[each.row_id] for each in near]
+    bm25, cosine = np.full((2, len(row_ids)), np.nan)
+    keyword_rank, semantic_rank = np.zeros((2, len(row_ids)), dtype=np.int64)
+    bm25[: len(words)] = [value for _, value in words]
+    keyword_rank[: len(words)] = np.arange(1, len(words) + 1)
+    cosine[near_places] = [1.0 - each.distance for each in near]
+    semantic_rank[near_places] = np.arange(1, len(near) + 1)
     chunk_ids = {each.row_id: each.chunk_id for each in near}
     if vector is not None and request.mode == "hybrid":
-        unknown = [row_id for row_id, _ in words[:LOOKUP_DEPTH] if row_id not in cosine]
-        looked_up = lists.cosines(connection, index, vector, unknown)
-        cosine |= {row_id: value for row_id, (_, value) in looked_up.items()}
-        chunk_ids |= {row_id: chunk_id for row_id, (chunk_id, _) in looked_up.items()}
-    exact: set[int] = set()
-    sole: set[int] = set()
+        unknown = [row_id for row_id, _ in words[:LOOKUP_DEPTH] if row_id not in chunk_ids]
+        for row_id, (chunk_id, value) in lists.cosines(connection, index, vector, unknown).items():
+            cosine[place_of[row_id]] = value
+            chunk_ids[row_id] = chunk_id
+    exact, sole = np.zeros((2, len(row_ids)), dtype=np.bool_)
     if request.mode == "hybrid" and words:
-        exact = lanes.exact_rows(connection, source, index, request.query, allowed=allowed)
-        sole = lanes.sole_rows(connection, source, index, query)
-    candidates = [
-        Candidate(
-            row_id,
-            key,
-            bm25.get(row_id),
-            cosine.get(row_id),
-            keyword_rank.get(row_id),
-            semantic_rank.get(row_id),
-            row_id in exact,
-            row_id in sole,
-        )
-        for row_id, key in keys.items()
-    ]
-    return candidates, chunk_ids
+        for flags, singled_out in (
+            (exact, lanes.exact_rows(connection, source, index, request.query, allowed=allowed)),
+            (sole, lanes.sole_rows(connection, source, index, query)),
+        ):
+            flags[[place_of[row_id] for row_id in singled_out if row_id in place_of]] = True
+    columns = (bm25, cosine, keyword_rank, semantic_rank, exact, sole)
+    return Candidates(np.array(row_ids, dtype=np.int64), {}, *columns), chunk_ids
+
+
+def _existing(connection: Connection, source: Source, index: IndexRecord, candidates: Candidates) -> Candidates:
+    """Return the candidates whose row is in the table now, with their keys.
+
+    Triggers see to it that hardly any is not; but `insert or replace` can take a row away without firing them.
+    """
+    row_ids = candidates.row_ids.tolist()
+    keys = chunk_store.keys_of(connection, source, index, row_ids)
+    there = np.fromiter((row_id in keys for row_id in row_ids), dtype=np.bool_, count=len(row_ids))
+    return replace(candidates.only(there), keys=keys)
 
 
 def _rank(
     connection: Connection,
     index: IndexRecord,
     request: SearchRequest,
-    candidates: list[Candidate],
+    candidates: Candidates,
     vector: FloatVector | None,
     how: arranging.Wishes,
     *,
     by_words: bool,
     by_meaning: bool,
-) -> tuple[Fused, ...]:
+) -> Ranked:
     if not by_meaning:
         return rank_one_list(candidates, "keyword", added=how.added, arrange=how.arrange)
     if not by_words:
@@ -264,14 +265,13 @@ def _rank(
 
 
 def _within(
-    connection: Connection, source: Source, index: IndexRecord, request: SearchRequest, ranking: tuple[Fused, ...]
-) -> tuple[Fused, ...]:
+    connection: Connection, source: Source, index: IndexRecord, request: SearchRequest, ranking: Ranked
+) -> Ranked:
     """Keep the rows of the match set that pass the request's inner conditions; scores stay as they are."""
     if not request.within:
         return ranking
-    row_ids = [fused.candidate.row_id for fused in ranking]
-    left = lists.those_allowed(connection, row_ids, lists.allowed_rows(source, index, request.within))
-    return tuple(fused for fused in ranking if fused.candidate.row_id in left)
+    allowed = lists.allowed_rows(source, index, request.within)
+    return ranking.only(lists.those_allowed(connection, ranking.row_ids, allowed))
 
 
 def _weights(index: IndexRecord, request: SearchRequest) -> ListWeights:

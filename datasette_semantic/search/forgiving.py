@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..laws.fts_query import ParsedQuery, parse, relaxed
 from ..records import IndexRecord, Source
 from ..store.connection import Connection
-from . import lists
+from . import by_words, lists
 from .spelling import did_you_mean
 
 __all__ = ["Found", "keyword_list"]
@@ -41,7 +41,7 @@ def keyword_list(
     """Return rows by words. Where none matches, phrases are taken for words, then mistyped words for what was meant."""
 
     def rows_for(asked: ParsedQuery) -> list[tuple[int, float]]:
-        return lists.keyword_list(connection, source, index, asked, allowed=allowed, depth=depth)
+        return by_words.keyword_list(connection, source, index, asked, allowed=allowed, depth=depth)
 
     meant = did_you_mean(connection, source, index, typed, query)
     rows = rows_for(query)

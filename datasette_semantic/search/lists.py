@@ -1,17 +1,16 @@
-"""The two lists: rows by words, rows by nearness. Each is made on its own; neither knows of the other."""
+"""Rows by nearness, and what both lists have in common: the rows that filters leave."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..config import KEYWORD_BUDGET, KEYWORD_SHARE
 from ..laws import analysis
-from ..laws.fts_query import ParsedQuery, Term, Tokens, excluded_match, telling, to_match
+from ..laws.fts_query import ParsedQuery, Tokens, excluded_match
 from ..laws.quoting import quote
 from ..laws.vectors import FloatVector
 from ..records import IndexRecord, RowFilter, Source
@@ -24,10 +23,8 @@ __all__ = [
     "Allowed",
     "Near",
     "allowed_rows",
-    "bounded",
     "cosines",
     "excluded_rows",
-    "keyword_list",
     "query_tokens",
     "semantic_list",
     "those_allowed",
@@ -43,8 +40,7 @@ class Allowed:
     params: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Near:
+class Near(NamedTuple):
     """A row's chunk nearest to the query."""
 
     row_id: int
@@ -84,70 +80,6 @@ def query_tokens(index: IndexRecord) -> Tokens | None:
     if index.keyword is None or index.keyword.analyzer is None:
         return None
     return partial(analysis.tokens, analyzer=index.keyword.analyzer)
-
-
-def keyword_list(
-    connection: Connection,
-    source: Source,
-    index: IndexRecord,
-    query: ParsedQuery,
-    *,
-    allowed: Allowed,
-    depth: int,
-) -> list[tuple[int, float]]:
-    """Return up to `depth` rows by words, best first, as (row_id, bm25)."""
-    tokens = query_tokens(index)
-    rows = (index.settings.get("size") or {"rows": 0})["rows"]
-    budget = KEYWORD_BUDGET + rows // KEYWORD_SHARE
-    asked, crowded = bounded(connection, index, telling(query), tokens=tokens, budget=budget)
-    match = to_match(asked, tokens=tokens)
-    if match is None or index.keyword is None:
-        return []
-    scored = 2 * budget if crowded and allowed.sql is None else None
-    return keyword_index.search(
-        connection, source, index, match, k=depth, allowed=allowed.sql, params=allowed.params, scored=scored
-    )
-
-
-def bounded(
-    connection: Connection,
-    index: IndexRecord,
-    query: ParsedQuery,
-    *,
-    tokens: Tokens | None,
-    budget: int,
-) -> tuple[ParsedQuery, bool]:
-    """Return the query such that FTS5 need not score more than about `budget` rows, and whether even so it must.
-
-    FTS5 scores every row that matches. So the words join the candidates rarest first until the budget is spent; one of
-    these must be there, the others only rank. The rarest always counts. In a small table nothing changes.
-    """
-    if query.required:
-        return query, False
-    matches = {term: match for term in query.optional if (match := to_match(_only(term), tokens=tokens)) is not None}
-
-    def count(term: Term, limit: int) -> int:
-        return keyword_index.count_matching(connection, index, matches[term], limit=limit)
-
-    counts = {term: count(term, budget + 1) for term in matches}
-    if sum(counts.values()) <= budget:
-        return query, False
-    if (
-        min(filter(None, counts.values())) > budget
-    ):  # all are common, so which of them is the rarest is worth a longer look
-        counts = {term: count(term, 10 * budget) for term in matches}
-    kept: list[Term] = []
-    spent = 0
-    for term in sorted((term for term in matches if counts[term]), key=lambda each: counts[each]):
-        if kept and spent + counts[term] > budget:
-            break
-        kept.append(term)
-        spent += counts[term]
-    return replace(query, required=(tuple(kept),)) if len(matches) > 1 else query, spent > budget
-
-
-def _only(term: Term) -> ParsedQuery:
-    return ParsedQuery(optional=(term,))
 
 
 def semantic_list(

@@ -114,20 +114,20 @@ def _as_written(
     most = slips_allowed(word)
     best: tuple[int, int, str] | None = None
     for place, term in enumerate(stems):
-        for written in _words_with_stem(connection, source, index, term, stem):
+        for written in _words_of_rows_with(connection, source, index, term):
             slips = distance(word, written, most=most)
-            if slips <= most and (best is None or (slips, place, written) < best):
+            # Stems are looked for last: for most words of a row the distance has said enough.
+            if slips <= most and (best is None or (slips, place, written) < best) and stem(written) == term:
                 best = slips, place, written
     return None if best is None else best[2]
 
 
-def _words_with_stem(connection: Connection, source: Source, index: IndexRecord, term: str, stem: Stem) -> set[str]:
+def _words_of_rows_with(connection: Connection, source: Source, index: IndexRecord, term: str) -> set[str]:
     row_ids = vocabulary.rows_with_term(connection, source, index, term, limit=_EXAMPLES)
     columns = index.keyword.columns if index.keyword else ()
     rows = chunk_store.read_rows_by_id(connection, source, index, row_ids, columns)
     texts = [str(value) for values in rows.values() for value in values.values() if isinstance(value, str)]
-    words = {_folded(word) for text in texts for word in _WORD.findall(text)}
-    return {word for word in words if stem(word) == term}
+    return {word for text in texts for word in tokens(text, FOLDED) if word.isalpha()}
 
 
 def _folded(word: str) -> str:

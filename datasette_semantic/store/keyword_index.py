@@ -265,12 +265,14 @@ def search(
     k: int,
     allowed: str | None = None,
     params: Mapping[str, Any] | None = None,
+    among: str | None = None,
     scored: int | None = None,
 ) -> list[tuple[int, float]]:
     """Return up to `k` rows that match, best first, as (row_id, bm25); bm25 is positive, high is good.
 
-    `allowed` is a subquery that yields the row_ids to choose from, `params` its parameters. With `scored` only the
-    first so many of the rows that match, by row_id, are scored at all. Ties go to the lower row_id.
+    `allowed` is a subquery that yields the row_ids to choose from, `params` its parameters. With `among`, another FTS5
+    expression, only rows that match it too are scored, which is what takes the time; with `scored` only the first so
+    many of these, by row_id. Ties go to the lower row_id.
     """
     spec = index.keyword
     if spec is None:
@@ -278,19 +280,25 @@ def search(
     fts = quote(spec.fts_table)
     weights = "".join(f", {weight:g}" for weight in spec.column_weights)
     values = dict(params or {}) | {"semantic_match": match, "semantic_k": k}
+    # The plus keeps the rowids out of FTS5's own plan, where each would be a query by itself: 30 times slower.
+    few = ""
+    if among is not None:
+        values["semantic_among"] = among
+        few = f" and +rowid in (select rowid from {fts} where {fts} match :semantic_among)"
+    if scored is not None:
+        first = f"select rowid from {fts} where {fts} match :semantic_first limit {scored}"
+        few += f" and rowid <= (select max(rowid) from ({first}))"
+        values["semantic_first"] = match if among is None else among
     if spec.owned or names.direct_key(source) is not None:
-        first = f"select rowid from {fts} where {fts} match :semantic_match limit {scored}"
-        bound = f" and rowid <= (select max(rowid) from ({first}))" if scored is not None else ""
-        # The plus keeps the rowids out of FTS5's own plan, where each would be a query by itself: 30 times slower.
         sql = (
-            f"select rowid as row_id, -bm25({fts}{weights}) as bm25 from {fts} where {fts} match :semantic_match{bound}"
+            f"select rowid as row_id, -bm25({fts}{weights}) as bm25 from {fts} where {fts} match :semantic_match{few}"
             f"{f' and +rowid in ({allowed})' if allowed else ''} order by bm25 desc, row_id limit :semantic_k"
         )
     else:  # the user's own FTS5 table knows rowids, which VACUUM may have moved: take the way over the key, now
         link = names.key_match(source, source_alias="s", row_alias="r", source_first=False)
         sql = (
             f"with f as materialized (select rowid as fts_rowid, -bm25({fts}{weights}) as bm25 from {fts} "
-            f"where {fts} match :semantic_match) select r.row_id, f.bm25 from f "
+            f"where {fts} match :semantic_match{few}) select r.row_id, f.bm25 from f "
             f"join {quote(source.table)} s on s._rowid_ = f.fts_rowid join {quote(index.row_table)} r on {link}"
             f"{f' where r.row_id in ({allowed})' if allowed else ''} order by f.bm25 desc, r.row_id limit :semantic_k"
         )

@@ -20,7 +20,7 @@ from datasette_semantic.laws.calibration import (
     success,
     trials,
 )
-from datasette_semantic.laws.fusion import Candidate
+from datasette_semantic.laws.fusion import Candidate, Candidates
 from datasette_semantic.records import ListWeights
 
 TEXT = "A Title\nThe first sentence says who it is about. The second tells what happens to them. And so it ends, badly."
@@ -125,10 +125,15 @@ def test_the_floor_stands_above_chance_and_below_what_hits() -> None:
     assert semantic_floor(np.array([np.nan])) is None
 
 
+def left_of(rows: list[Candidate], floor: float | None) -> tuple[list[Candidate], int]:
+    left, weak = set_weak_apart(Candidates.of(rows), floor)
+    return [left[place] for place in range(len(left))], weak
+
+
 def test_weak_rows_are_set_apart_only_beside_words() -> None:
     words = Candidate(1, (1,), 3.0, 0.05, 1, None)
     near = Candidate(2, (2,), None, 0.5, None, 1)
     far = Candidate(3, (3,), None, 0.2, None, 2)
-    assert set_weak_apart([words, near, far], 0.3) == ([words, near], 1)
-    assert set_weak_apart([near, far], 0.3) == ([near, far], 0)
-    assert set_weak_apart([words, far], None) == ([words, far], 0)
+    assert left_of([words, near, far], 0.3) == ([words, near], 1)
+    assert left_of([near, far], 0.3) == ([near, far], 0)
+    assert left_of([words, far], None) == ([words, far], 0)

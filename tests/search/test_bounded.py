@@ -1,19 +1,36 @@
-"""Common words do not make a query slow: they rank what rarer words find."""
+"""Common words do not make a query slow: rows that hold nothing else are not scored where they cannot come first."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from datasette_semantic.api import SemanticIndex
-from datasette_semantic.laws.fts_query import parse, to_match
-from datasette_semantic.search import lists
+from datasette_semantic.laws.fts_query import parse, telling, to_match
+from datasette_semantic.search import by_words, lists
+from datasette_semantic.store import keyword_index
 
-QUERIES = ("robot love winter", "steam engine of the century", "tulip", "a violin and a doctor")
+QUERIES = ("robot love winter", "steam engine of the century", "tulip", "a violin and a doctor", "robot -love the ship")
+EVERY_ROW = lists.Allowed()
+
+
+@pytest.fixture
+def scored(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
+    """The FTS5 expressions of the rows that were scored, None for all that match."""
+    seen: list[str | None] = []
+    search = keyword_index.search
+
+    def watch(*arguments: Any, **options: Any) -> Any:
+        seen.append(options.get("among"))
+        return search(*arguments, **options)
+
+    monkeypatch.setattr(keyword_index, "search", watch)
+    monkeypatch.setattr(by_words, "AT_ONCE", 0)
+    monkeypatch.setattr(by_words, "KEYWORD_SHARE", 10**9)
+    return seen
 
 
 def matches(index: SemanticIndex, match: str | None) -> int:
@@ -21,60 +38,72 @@ def matches(index: SemanticIndex, match: str | None) -> int:
     return int(index._connection.execute(sql, (match,)).fetchone()[0])
 
 
-@pytest.mark.parametrize("budget", [30, 150, 300, 100_000])
-def test_the_budget_is_kept(notes: SemanticIndex, budget: int) -> None:
-    for typed in QUERIES:
-        query = parse(typed)
-        asked, crowded = lists.bounded(notes._connection, notes.record, query, tokens=None, budget=budget)
-        rarest = min(count for term in query.optional if (count := matches(notes, f'"{term.text}"')))
-        required = to_match(replace(asked, optional=())) if asked.required else to_match(asked)
-        assert matches(notes, required) <= max(budget, rarest)
-        assert crowded == (rarest > budget)
-        if budget == 100_000:
-            assert asked == query
-
-
-def test_candidates_keep_their_full_scores(notes: SemanticIndex) -> None:
-    """A row that a rare word finds is scored for all words, as if there were no budget."""
-    query = parse("robot love winter")
-    asked, _crowded = lists.bounded(notes._connection, notes.record, query, tokens=None, budget=260)
-    plain = dict(_search(notes, to_match(query)))
-    for row_id, score in _search(notes, to_match(asked)):
-        assert score >= plain[row_id] > 0
-    order = [row_id for row_id, _ in _search(notes, to_match(asked))][:5]
-    assert order
-
-
-def _search(index: SemanticIndex, match: str | None) -> list[tuple[int, float]]:
+def by_all(index: SemanticIndex, typed: str, k: int) -> list[tuple[int, float]]:
+    match = to_match(telling(parse(typed)))
     assert match is not None
-    return lists.keyword_index.search(index._connection, index.source, index.record, match, k=600)
+    return keyword_index.search(index._connection, index.source, index.record, match, k=k)
 
 
-def test_top_ten_of_judged_sets_is_that_of_full_bm25(corpora: Callable[[str], Any], tmp_path: Path) -> None:
-    """Even if each of its long questions had to do with six tenths of the rows; a real table so small never has to."""
+def by_few(index: SemanticIndex, typed: str, depth: int, allowed: lists.Allowed = EVERY_ROW) -> list[tuple[int, float]]:
+    return by_words.keyword_list(
+        index._connection, index.source, index.record, parse(typed), allowed=allowed, depth=depth
+    )
+
+
+@pytest.mark.parametrize("budget", [30, 150, 300])
+def test_the_budget_is_kept(
+    notes: SemanticIndex, scored: list[str | None], monkeypatch: pytest.MonkeyPatch, budget: int
+) -> None:
+    monkeypatch.setattr(by_words, "KEYWORD_BUDGET", budget)
+    for typed in QUERIES:
+        counts = [count for term in telling(parse(typed)).optional if (count := matches(notes, f'"{term.text}"'))]
+        scored.clear()
+        by_few(notes, typed, 10)
+        if len(counts) > 1 and sum(counts) > budget:
+            assert all(among is not None for among in scored)
+            assert matches(notes, scored[-1]) <= max(budget, min(counts), 20)
+
+
+def test_a_small_table_is_scored_whole(notes: SemanticIndex) -> None:
+    for typed in QUERIES:
+        assert by_few(notes, typed, 600) == by_all(notes, typed, 600)
+
+
+@pytest.mark.parametrize("safe", [1, 10, 50])
+def test_the_first_rows_are_those_of_full_bm25(
+    notes: SemanticIndex, scored: list[str | None], monkeypatch: pytest.MonkeyPatch, safe: int
+) -> None:
+    monkeypatch.setattr(by_words, "SAFE", safe)
+    for typed in QUERIES:
+        assert by_few(notes, typed, 50)[:safe] == by_all(notes, typed, safe)
+    assert any(among is not None for among in scored)
+
+
+def test_a_filter_never_loses_rows(notes: SemanticIndex, scored: list[str | None]) -> None:
+    """Even one that leaves only rows with common words."""
+    every = by_all(notes, "robot love winter", 600)
+    for row_id, score in every[-20:]:
+        only = lists.Allowed(f"select {row_id}", {})
+        assert by_few(notes, "robot love winter", 50, only) == [(row_id, score)]
+
+
+def test_judged_sets_keep_their_first_rows(
+    corpora: Callable[[str], Any], tmp_path: Path, scored: list[str | None]
+) -> None:
+    """Each of its long questions has to do with half of the rows."""
     collection = corpora("cranfield")
     path = tmp_path / "cranfield.db"
     collection.write(path)
     with SemanticIndex.create(path, "cranfield", ["title", "text"], model="wordllama") as index:
         index.update()
-        same = total = 0
         for typed in list(collection.queries.values())[:100]:
-            query = parse(typed)
-            full = keys(index, to_match(query))
-            asked, _crowded = lists.bounded(index._connection, index.record, query, tokens=None, budget=840)
-            same += len(full & keys(index, to_match(asked)))
-            total += len(full)
-    assert same / total >= 0.88
-
-
-def keys(index: SemanticIndex, match: str | None) -> set[int]:
-    assert match is not None
-    found = lists.keyword_index.search(index._connection, index.source, index.record, match, k=10)
-    return {row_id for row_id, _ in found}
+            assert by_few(index, typed, 50)[:10] == by_all(index, typed, 10)
+    few = [among for among in scored if among is not None]
+    assert len(few) > 50
 
 
 def test_a_word_that_is_everywhere_is_scored_in_part(notes: SemanticIndex) -> None:
-    everything = lists.keyword_index.search(notes._connection, notes.source, notes.record, '"robot"', k=600)
-    some = lists.keyword_index.search(notes._connection, notes.source, notes.record, '"robot"', k=600, scored=50)
+    everything = keyword_index.search(notes._connection, notes.source, notes.record, '"robot"', k=600)
+    some = keyword_index.search(notes._connection, notes.source, notes.record, '"robot"', k=600, scored=50)
     assert len(some) == 50
     assert [pair for pair in everything if pair in some] == some
