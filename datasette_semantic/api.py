@@ -62,6 +62,7 @@ from .search import engine
 from .search.filters import parse_filters
 from .search.lists import allowed_rows
 from .search.nearest import neighbours
+from .search.related import related_rows
 from .search.request import (
     JUDGED_WEIGHTS,
     check_boosts,
@@ -72,7 +73,7 @@ from .search.request import (
     check_rerank,
 )
 from .search.reranking import reranked
-from .store import cache, catalog, cells, chunks, companions, queue
+from .store import cache, catalog, cells, chunks, companions, queue, related_table
 from .store.connection import Connection, connect, prepare, transaction, translated
 from .store.source import check_filter, describe, parse_key
 from .store.versions import Version, version
@@ -483,6 +484,54 @@ class SemanticIndex:
                 return engine.search(self._connection, self.record, request, vector=None)
 
         return self._whole(found)
+
+    def save_similar(
+        self,
+        table: str,
+        *,
+        limit: int = DEFAULT_LIMIT,
+        where: Where = None,
+        params: Mapping[str, Any] | None = None,
+        replace: bool = False,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> int:
+        """Write a table with up to `limit` rows like each row; return how many lines it has. No model is called.
+
+        Its columns: the key's; the related row's key, as `similar_` and the column's name; `score`, `rank`, `distance`.
+        `where` and `params`, as in `search`, say which rows may be related. The table is the user's, is not kept in
+        step, and appears when it is complete; `replace` puts it in the place of one that was written before.
+        Raises BadOption where `table` names something else, BadFilter, DatabaseProblem.
+        """
+        k = check_limit(limit)
+        filters = self.filters(where, params)
+
+        def saved() -> int:
+            with translated():
+                self._look_again()
+                related_table.check_name(self._connection, self.source, table, replace=replace)
+                related_table.begin(self._connection, self.source)
+                try:
+                    with catalog.answering(self._connection, self.record):
+                        lines = self._fill_similar(k, filters, progress)
+                    related_table.finish(self._connection, self.source, table, replace=replace)
+                except BaseException:
+                    related_table.give_up(self._connection, self.source)
+                    raise
+                return lines
+
+        return self._whole(saved)
+
+    def _fill_similar(self, k: int, filters: tuple[RowFilter, ...], progress: Callable[[Progress], None] | None) -> int:
+        allowed = allowed_rows(self.source, self.record, filters)
+        total, _chunks = chunks.count(self._connection, self.record)
+        lines = done = 0
+        for rows, pairs in related_rows(self._connection, self.source, self.record, k=k, allowed=allowed):
+            values = [(*pair.key, *pair.related, 1.0 - pair.distance, pair.rank, pair.distance) for pair in pairs]
+            related_table.fill(self._connection, self.source, values)
+            lines, done = lines + len(values), done + rows
+            if progress is not None:
+                progress(Progress(done, max(done, total)))
+        return lines
 
     def nearest(
         self,

@@ -128,6 +128,10 @@ class AsyncSemanticIndex:
         """Return rows like a row, with the options of `SemanticIndex.similar`."""
         return await self._run(partial(self._index.similar, key, **options))
 
+    async def save_similar(self, table: str, **options: Any) -> int:
+        """Write a table with rows like each row, with the options of `SemanticIndex.save_similar`."""
+        return await self._run(partial(self._index.save_similar, table, **options))
+
     async def nearest(self, query: Any, **options: Any) -> list[Neighbour]:
         """Return the rows nearest to a text or a vector, with the options of `SemanticIndex.nearest`."""
         return await self._run(partial(self._index.nearest, query, **options))

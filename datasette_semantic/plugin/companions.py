@@ -13,6 +13,7 @@ from ..store.catalog import all_beside, all_indexes
 from ..store.companions import companion_names
 from ..store.connection import sqlite_errors
 from ..store.names import content_view
+from ..store.related_table import known
 from ..store.source import describe
 from . import compat
 from .state import DatabaseView, state_of
@@ -34,7 +35,7 @@ async def look_at(datasette: Any, database: str) -> DatabaseView:
         return kept
     view: DatabaseView = await datasette.get_database(database).execute_fn(_read)
     views[database] = view
-    compat.hide_tables(datasette, database, view.companions)
+    compat.hide_tables(datasette, database, _hidden(view))
     return view
 
 
@@ -42,7 +43,8 @@ def companions_of(indexes: Iterable[IndexRecord], names: Iterable[str]) -> dict[
     """Return each table or view of ours among `names` with the source tables it tells about.
 
     The catalog and the queue tell about every indexed table, and so, to be safe, does whatever bears our prefix and
-    belongs to no known index. The view from which FTS5 reads a table's text is nobody's business: it gets no source.
+    belongs to no known index. A table of related rows tells about the table whose rows they are. The view from which
+    FTS5 reads a table's text is nobody's business: it gets no source.
     """
     records = tuple(indexes)
     everything = tuple(dict.fromkeys(record.table for record in records))
@@ -50,6 +52,7 @@ def companions_of(indexes: Iterable[IndexRecord], names: Iterable[str]) -> dict[
     found: dict[str, tuple[str, ...]] = {}
     for name in names:
         owners = tuple(dict.fromkeys(record.table for record in records if _belongs(name, record)))
+        owners += tuple(record.table for record in records if name in known(record) and record.table not in owners)
         if name in views:
             found[name] = ()
         elif owners:
@@ -64,11 +67,17 @@ def hidden_in_metadata(datasette: Any) -> dict[str, Any]:
     views = state_of(datasette).databases
     return {
         "databases": {
-            database: {"tables": {table: {"hidden": True} for table in view.companions}}
+            database: {"tables": {table: {"hidden": True} for table in _hidden(view)}}
             for database, view in views.items()
             if view.companions
         }
     }
+
+
+def _hidden(view: DatabaseView) -> list[str]:
+    """Return the tables that are kept off lists: all of ours but those that were written for people to read."""
+    to_read = {name for index in view.indexes for name in known(index)}
+    return [table for table in view.companions if table not in to_read]
 
 
 def _belongs(name: str, record: IndexRecord) -> bool:

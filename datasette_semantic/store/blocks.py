@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from ..records import IndexRecord
 from .connection import Connection
 from .source import json_list
 
-__all__ = ["Block", "Inside", "blocks", "cosines"]
+__all__ = ["Block", "Inside", "blocks", "chunks_by_cell", "cosines"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,15 @@ def blocks(connection: Connection, index: IndexRecord, chunk_ids: Sequence[int] 
         numbers = np.frombuffer(rowids, dtype="<i8")[: len(present)]
         matrix = from_blob(vectors, dimensions=index.dimensions)[: len(present)]
         yield Block(chunk_id, (validity, rowids), cell, numbers[present], matrix[present])
+
+
+def chunks_by_cell(connection: Connection, index: IndexRecord) -> Iterator[tuple[int, list[int]]]:
+    """Yield each cell that holds anything, with the ids of its vec0 chunks."""
+    rows = connection.execute(
+        f"select partition00, chunk_id from {quote(index.vec_table + '_chunks')} order by partition00, chunk_id"
+    ).fetchall()
+    for cell, listed in groupby(map(tuple, rows), key=lambda row: row[0]):
+        yield cell, [chunk_id for _cell, chunk_id in listed]
 
 
 def cosines(

@@ -30,6 +30,7 @@ from .source import json_list
 __all__ = [
     "RECALL",
     "Cells",
+    "Probed",
     "assign",
     "cell_ranks",
     "cells_of",
@@ -37,6 +38,7 @@ __all__ = [
     "install",
     "place",
     "probe",
+    "probed_cells",
     "retire",
     "set_probes",
     "unplaced",
@@ -45,6 +47,9 @@ __all__ = [
 
 RECALL: Final = "recall"
 """The setting of an index that holds the recall which its probes are to reach, where its user chose one."""
+
+_AT_A_TIME = 1_024
+"""Vectors compared with all centroids at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,25 @@ class Cells:
     """Vectors in the index when it was trained."""
     wanted: float = DEFAULT_RECALL
     """The recall that the probes were chosen for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """Which cells each of many queries reads."""
+
+    first: int
+    """The lowest number of the cells in force: those below hold what is not placed yet, and everybody reads them."""
+    cells: NDArray[np.int64]
+    """Cells, ascending, and beside them ..."""
+    queries: NDArray[np.int64]
+    """... the query that reads each."""
+
+    def by(self, cell: int, among: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return which queries read a cell."""
+        if cell < self.first:
+            return among
+        start, end = np.searchsorted(self.cells, [cell, cell + 1])
+        return self.queries[start:end]
 
 
 def cells_of(index: IndexRecord) -> Cells | None:
@@ -178,6 +202,24 @@ def cell_ranks(
         nearness[query, place_of[id_]] + 1 for query, row in enumerate(ids.tolist()) for id_ in row if id_ in place_of
     ]
     return np.array(found, dtype=np.intp)
+
+
+def probed_cells(connection: Connection, index: IndexRecord, queries: FloatMatrix) -> Probed | None:
+    """Return the cells that searches for these vectors would read; None where every search reads all."""
+    cells = cells_of(index)
+    if cells is None or not 0 < cells.probes < cells.count:
+        return None
+    numbers, centroids = _centroids(_Reader(connection, index, cells))
+    probes = min(cells.probes, len(numbers))
+    nearest = np.concatenate(
+        [
+            np.argpartition(-(queries[start : start + _AT_A_TIME] @ centroids.T), probes - 1, axis=1)[:, :probes]
+            for start in range(0, len(queries), _AT_A_TIME)
+        ]
+    )
+    flat = numbers[nearest].ravel()
+    order = np.argsort(flat, kind="stable")
+    return Probed(cells.first, flat[order], order // probes)
 
 
 class _Reader:

@@ -23,6 +23,7 @@ from .steady import is_steady, let_go, make_steady
 from .triggers import trigger_sql
 
 __all__ = [
+    "RELATED",
     "bulky_tables",
     "companion_names",
     "create",
@@ -69,6 +70,10 @@ _COUNTED = "sqlite_sequence"
 """The setting that says whether the file had `sqlite_sequence` before the first index."""
 
 
+RELATED = "related_tables"
+"""The setting that names the tables of related rows which were written from an index."""
+
+
 def create(
     connection: Connection, source: Source, record: IndexRecord, *, role: catalog.Role | None = None
 ) -> IndexRecord:
@@ -92,7 +97,7 @@ def create(
 
 def inherited(index: IndexRecord) -> dict[str, Any]:
     """Return the settings that an index in the place of this one takes over."""
-    return {name: index.settings[name] for name in (_COUNTED, RECALL) if name in index.settings}
+    return {name: index.settings[name] for name in (_COUNTED, RECALL, RELATED) if name in index.settings}
 
 
 def own_fts(connection: Connection, table: str) -> set[str]:
@@ -250,6 +255,7 @@ def drop_all(connection: Connection, index: IndexRecord) -> None:
     for _role, other in catalog.all_beside(connection, index.table):
         drop(connection, other)
     drop(connection, catalog.find_or_none(connection, index.table) or index)
+    _drop_tables(connection, (names.saving_table(index.table),))
 
 
 def _drop_tables(connection: Connection, tables: Iterable[str]) -> None:

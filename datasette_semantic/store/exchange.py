@@ -20,7 +20,7 @@ from . import catalog, companions, names
 from .connection import Connection
 from .keyword_index import free_name
 
-__all__ = ["exchange"]
+__all__ = ["exchange", "names_only"]
 
 _PARTS = ("_info", "_chunks", "_rowids", "_vector_chunks00")
 """The ordinary tables in which vec0 keeps a table of one vector column."""
@@ -38,7 +38,7 @@ def exchange(
     for each in (leaving, coming):
         companions.drop_triggers(connection, each)
     table = leaving.table
-    with _names_only(connection):
+    with names_only(connection):
         version = names.version_of(leaving)
         known_fts = _own_fts(leaving)
         left = _renamed(connection, leaving, names.aside_vec(table, version), names.aside_fts(table, version))
@@ -52,7 +52,7 @@ def exchange(
 
 
 @contextmanager
-def _names_only(connection: Connection) -> Iterator[None]:
+def names_only(connection: Connection) -> Iterator[None]:
     """Have `alter table ... rename` leave the rest of the schema alone: nobody else is meant, and a view of the user's
     that is broken must not stop it."""
     (before,) = connection.execute("pragma legacy_alter_table").fetchone()

@@ -24,6 +24,7 @@ __all__ = [
     "replaced_table",
     "row_id_of",
     "row_table",
+    "saving_table",
     "trigger_names",
     "vec_table",
     "version_of",
@@ -71,6 +72,11 @@ def content_view(index: IndexRecord) -> str:
 def replaced_table(index: IndexRecord) -> str:
     """Holds, within one statement, the rows that INSERT OR REPLACE may be about to remove, with their text."""
     return _named("replaced", index.table, version_of(index))
+
+
+def saving_table(table: str) -> str:
+    """Holds related rows while they are being found: it takes its own name once it is complete."""
+    return f"{OWN_PREFIX}saving_{table}"
 
 
 def trigger_names(index: IndexRecord) -> tuple[str, ...]:

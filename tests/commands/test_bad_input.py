@@ -178,6 +178,28 @@ def test_a_row_that_is_not_there(refused, embedded: Path, key: str) -> None:
     assert key in refused("similar", embedded, "articles", key)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "Missing argument 'PK...'"),
+        (["1", "--replace"], "--replace belongs to --save"),
+        (["1", "--save", "related"], "leave out PK"),
+        (["--save", "related", "--boost", "year:0.2"], "leave out PK, --boost"),
+        (["--save", "related", "-c", "title"], "leave out PK"),
+    ],
+)
+def test_a_key_or_all_rows(run, embedded: Path, arguments: list[str], words: str) -> None:
+    result = run("similar", embedded, "articles", *arguments)
+    assert result.exit_code == 2
+    assert words in result.output
+
+
+@pytest.mark.parametrize("name", ["articles", "articles_vec", "_semantic_indexes", "sqlite_x", ""])
+def test_related_rows_go_to_a_table_of_their_own(refused, embedded: Path, name: str) -> None:
+    assert "another name" in refused("similar", embedded, "articles", "--save", name)
+    assert "another name" in refused("similar", embedded, "articles", "--save", name, "--replace")
+
+
 def test_too_many_values_for_a_key(refused, embedded: Path) -> None:
     assert "id" in refused("similar", embedded, "articles", "1", "2")
 

@@ -140,6 +140,19 @@ def test_similar(run, embedded: Path) -> None:
     assert found[0]["id"] == 6
 
 
+def test_similar_for_all_rows(run, embedded: Path) -> None:
+    assert records(run("similar", embedded, "articles", "--save", "related", "-n", 2)) == [
+        {"table": "related", "rows": 12}
+    ]
+    of_three = records(run("rows", embedded, "related", "--where", "id = 3 order by rank"))
+    found = records(run("similar", embedded, "articles", "3", "-n", 2))
+    assert [(each["similar_id"], each["rank"]) for each in of_three] == [(each["id"], each["rank"]) for each in found]
+    assert [each["distance"] for each in of_three] == pytest.approx([each["distance"] for each in found], abs=1e-5)
+    again = run("similar", embedded, "articles", "--save", "related", "-n", 1, "--where", "year > 2000", "--replace")
+    assert records(again) == [{"table": "related", "rows": 6}]
+    assert not records(run("rows", embedded, "related", "--where", "similar_id = 1"))
+
+
 def test_similar_with_a_compound_key(run, tmp_path: Path) -> None:
     path = tmp_path / "compound.db"
     connection = sqlite3.connect(path)

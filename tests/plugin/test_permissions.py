@@ -121,6 +121,21 @@ async def test_companion_tables_are_denied_with_their_source(make: Make, files: 
 
 
 @pytest.mark.asyncio
+async def test_a_table_of_related_rows_is_seen_by_those_who_see_the_rows(make: Make, tmp_path: Path) -> None:
+    from datasette_semantic.api import SemanticIndex
+
+    path = write_secrets(tmp_path / "hidden.db")
+    with SemanticIndex(path, "secrets") as index:
+        index.save_similar("twins", limit=2)
+    for actor, status in ((None, 403), ("root", 200)):
+        datasette = make([path], config=DENIALS["table"])
+        assert (await get(datasette, "/hidden/twins.json", actor=actor)).status_code == status
+        assert ("twins" in (await get(datasette, "/hidden", actor=actor)).text) is (actor == "root")
+    page = (await get(make([path]), "/hidden")).text
+    assert re.findall(r'<h3><a href="/hidden/([^"?]+)"', page) == ["secrets", "twins"]
+
+
+@pytest.mark.asyncio
 async def test_companion_tables_may_be_viewed_where_their_source_may(make: Make, files: list[Path]) -> None:
     datasette = make(files)
     for table in ("secrets_vec_rowids", "_semantic_chunks_secrets", "_semantic_indexes"):
