@@ -337,7 +337,8 @@ def _window(flat: str, focus: Span, low: int, high: int, length: int) -> Span:
     if start is None:
         before = (width - (shown - focus.start)) // 3
         start = _word_start(flat, min(latest, max(earliest, focus.start - before)), focus.start)
-    return Span(start, _word_end(flat, min(high, start + width), shown))
+    must_show = shown if shown == focus.end else focus.start  # what is too long for the window ends at a word too
+    return Span(start, _word_end(flat, min(high, start + width), must_show))
 
 
 def _sentence_start(flat: str, low: int, high: int) -> int | None:

@@ -124,10 +124,20 @@ def rank(connection: Connection, index: IndexRecord, request: SearchRequest, *, 
         # Where weak rows were left out, the semantic list reached down to them and so was not cut.
         truncated=len(words) >= LIST_DEPTH or (len(near) >= LIST_DEPTH and not weak),
         weak=weak,
-        notes=found.notes,
+        notes=(*found.notes, *(_doubts(index, request, words, near) if by_words and by_meaning else ())),
         did_you_mean=found.did_you_mean,
         timings=clock.seconds,
     )
+
+
+def _doubts(
+    index: IndexRecord, request: SearchRequest, words: Sequence[tuple[int, float]], near: Sequence[lists.Near]
+) -> tuple[str, ...]:
+    """Say so where only nearness found anything, and from so far away that chance may have brought it."""
+    floor = index.settings.get("floor")
+    if words or not near or request.filters or floor is None or 1.0 - near[0].distance >= floor:
+        return ()
+    return ("No row holds any of these words, and none is near in meaning: these are the least far away.",)
 
 
 def page_of(

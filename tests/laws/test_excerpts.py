@@ -307,3 +307,10 @@ def test_the_chunk_with_clearly_more_of_the_words_is_shown() -> None:
     assert telling_span(text, ["glacier"], spans, nearest=spans[2]) == spans[2]
     assert telling_span(text, [], spans, nearest=spans[2]) == spans[2]
     assert telling_span(text, words, [], nearest=spans[0]) == spans[0]
+
+
+def test_a_span_that_is_too_long_ends_at_a_word() -> None:
+    text = "The film debuted at the festival and went into release in May. " * 8
+    for length in range(60, 90):
+        shown = best_passage(text, [], span=Span(0, len(text)), length=length).text
+        assert shown.removesuffix("…").split()[-1] in text.split()

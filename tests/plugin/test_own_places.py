@@ -102,7 +102,7 @@ async def test_the_home_page_has_a_box_for_whoever_may_search(make: Make, tmp_pa
     secrets = write_secrets(tmp_path / "hidden.db")
     text = (await get(make([secrets]), "/", actor=actor)).text
     assert 'action="/-/hybrid-search"' in text
-    assert "Search 1 table by meaning" in text
+    assert 'placeholder="Search 1 table"' in text
     config = {"databases": {"hidden": {"tables": {"secrets": {"allow": {"id": "root"}}}}}}
     closed = (await get(make([secrets], config=config), "/", actor=actor)).text
     assert ('class="core semantic-home"' in closed) is (actor == "root")

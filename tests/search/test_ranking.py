@@ -151,3 +151,14 @@ def test_what_is_typed_never_raises(notes: SemanticIndex) -> None:
 def test_nothing_asked_finds_nothing(notes: SemanticIndex) -> None:
     for query in ("", "   ", "?!", "-robot"):
         assert notes.search(query).total == 0
+
+
+def test_a_question_about_something_else_is_told_so(notes: SemanticIndex) -> None:
+    """None of its words is there, so nothing is left out; but nobody is to take the nearest rows for an answer."""
+    floor = notes.record.settings["floor"]
+    found = notes.search("kubernetes ingress timeout")
+    assert max(1 - hit.distance for hit in found if hit.distance is not None) < floor
+    assert [warning.split(",")[0] for warning in found.warnings] == ["No row holds any of these words"]
+    assert not notes.search("kubernetes ingress timeout", where={"year": 1990}).warnings
+    assert not notes.search("kubernetes ingress timeout", mode="semantic").warnings
+    assert not notes.search("robot love").warnings
