@@ -94,6 +94,7 @@ class Server:
             self.port: int = free.getsockname()[1]
         command = [sys.executable, "-m", "datasette", "serve", str(path), "--port", str(self.port)]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.pid = self._process.pid
 
     def __enter__(self) -> Server:
         for _ in range(300):

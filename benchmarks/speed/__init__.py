@@ -1,0 +1,1 @@
+"""What `benchmarks/vectors.py` is made of: sets of vectors and texts, the peers, the measuring, the telling."""
