@@ -44,6 +44,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 from datasette_semantic.config import MAX_QUERY_CHARS
@@ -137,8 +138,14 @@ def parse(text: str, *, columns: Sequence[str] = ()) -> ParsedQuery:
 
     Never raises, whatever is typed; the time is linear in the length.
     """
+    return _parse(text[:MAX_QUERY_CHARS], tuple(columns))
+
+
+@lru_cache(maxsize=256)
+def _parse(text: str, columns: tuple[str, ...]) -> ParsedQuery:
+    """What each of a search's steps asks anew."""
     names = {column.casefold(): column for column in columns}
-    pieces = list(_pieces(_bindable(text[:MAX_QUERY_CHARS]).translate(_CURLY_QUOTES), names))
+    pieces = list(_pieces(_bindable(text).translate(_CURLY_QUOTES), names))
     plain = sum(not (piece.excluded or piece.either or piece.terms[0].phrase) for piece in pieces if piece.terms)
     if plain <= PROSE_WORDS:
         return _understood(pieces)

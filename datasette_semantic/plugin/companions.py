@@ -97,7 +97,7 @@ def _read(conn: Any) -> DatabaseView:
     except sqlite_errors():
         return DatabaseView(looked_at=time.monotonic())
     sources = {index.table: source for index in indexes if (source := _source(conn, index.table)) is not None}
-    return DatabaseView(indexes, sources, companions_of((*indexes, *beside), names), time.monotonic())
+    return DatabaseView(indexes, sources, companions_of((*indexes, *beside), names), looked_at=time.monotonic())
 
 
 def _source(conn: Any, table: str) -> Source | None:

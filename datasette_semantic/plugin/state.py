@@ -24,6 +24,8 @@ class DatabaseView:
     """The indexed tables that are still there, by name."""
     companions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Each table of ours, and the tables whose contents it gives away; none where it is nobody's business."""
+    labels: dict[str, str | None] = field(default_factory=dict)
+    """Datasette's label column by table, as far as it was asked for since: it takes several queries."""
     looked_at: float = 0.0
     """`time.monotonic()` of the look."""
 

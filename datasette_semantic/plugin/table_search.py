@@ -14,11 +14,12 @@ from datasette.utils.asgi import AsgiStream
 from datasette.version import __version__ as datasette_version
 
 from ..config import DEFAULT_MODEL, MAX_LIMIT
-from ..errors import BadOption
+from ..errors import BadOption, NoSuchIndex, NoSuchTable
 from ..laws.quoting import quote
 from ..records import Hit, RowFilter, RowKey
 from ..store.source import check_columns, parse_key, read_rows
 from . import compat, json_api, page
+from .companions import look_at
 from .facets import (
     Facets,
     choose,
@@ -116,10 +117,12 @@ def asset(datasette: Any, name: str) -> str:
 async def _ask(datasette: Any, request: Any, database: str, table: str, format_: str) -> Asked:
     if not await compat.allowed_to_view_table(datasette, request.actor, database, table):
         raise Forbidden(f"You are not allowed to view {table}")
-    db = datasette.get_database(database)
-    if not await db.table_exists(table):
-        raise NotFound(f"Table not found: {table}")
-    target = await find_target(datasette, database, table)
+    try:
+        target = await find_target(datasette, database, table)
+    except (NoSuchIndex, NoSuchTable):
+        if not await datasette.get_database(database).table_exists(table):
+            raise NotFound(f"Table not found: {table}") from None
+        raise
     settings = settings_for(datasette, database, table)
     query = read(
         request.query_string,
@@ -148,7 +151,10 @@ async def label_column(datasette: Any, target: Target, settings: Settings) -> st
     """Return the column that names a row: the site's choice, Datasette's, or the first of several that are searched."""
     if settings.label is not None:
         return check_columns(target.source, [settings.label])[0]
-    found: str | None = await datasette.get_database(target.database).label_column_for_table(target.source.table)
+    labels, table = (await look_at(datasette, target.database)).labels, target.source.table
+    if table not in labels:
+        labels[table] = await datasette.get_database(target.database).label_column_for_table(table)
+    found = labels[table]
     if found is not None and found not in target.source.key_columns:
         return found
     searched = target.index.text.columns

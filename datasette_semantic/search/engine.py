@@ -200,10 +200,10 @@ def _without(
     own_row: int | None,
 ) -> list[lists.Near]:
     """Leave out the row that the others are to be like, and rows that hold an excluded word."""
-    dropped = lists.excluded_rows(connection, source, index, query, [each.row_id for each in near])
+    dropped = lists.excluded_rows(connection, source, index, query, [row_id for row_id, *_ in near])
     if own_row is not None:
         dropped = dropped | {own_row}
-    return [each for each in near if each.row_id not in dropped] if dropped else near
+    return [each for each in near if each[0] not in dropped] if dropped else near
 
 
 def _candidates(
@@ -218,16 +218,16 @@ def _candidates(
     allowed: lists.Allowed,
 ) -> tuple[Candidates, dict[int, int]]:
     """Join the lists into candidates, without keys as yet; also return row_id to nearest chunk."""
-    row_ids = list(dict.fromkeys([*(row_id for row_id, _ in words), *(each.row_id for each in near)]))
+    row_ids = list(dict.fromkeys([*(row_id for row_id, _ in words), *(row_id for row_id, *_ in near)]))
     place_of = {row_id: place for place, row_id in enumerate(row_ids)}
-    near_places = [place_of[each.row_id] for each in near]
+    near_places = [place_of[row_id] for row_id, *_ in near]
     bm25, cosine = np.full((2, len(row_ids)), np.nan)
     keyword_rank, semantic_rank = np.zeros((2, len(row_ids)), dtype=np.int64)
     bm25[: len(words)] = [value for _, value in words]
     keyword_rank[: len(words)] = np.arange(1, len(words) + 1)
-    cosine[near_places] = [1.0 - each.distance for each in near]
+    cosine[near_places] = [1.0 - distance for *_, distance in near]
     semantic_rank[near_places] = np.arange(1, len(near) + 1)
-    chunk_ids = {each.row_id: each.chunk_id for each in near}
+    chunk_ids = {row_id: chunk_id for row_id, chunk_id, _ in near}
     if vector is not None and request.mode == "hybrid":
         unknown = [row_id for row_id, _ in words[:LOOKUP_DEPTH] if row_id not in chunk_ids]
         for row_id, (chunk_id, value) in lists.cosines(connection, index, vector, unknown).items():

@@ -347,7 +347,8 @@ def keys_of(connection: Connection, source: Source, index: IndexRecord, row_ids:
     table = quote(source.table)
     direct = names.direct_key(source)
     if direct is not None:
-        sql = f"select {quote(direct)} from {table} where {quote(direct)} in (select value from json_each(?))"
+        key = f"s.{quote(direct)}"
+        sql = f"select {key} from json_each(?) cross join {table} s on {key} = value"
         return {row[0]: (row[0],) for row in connection.execute(sql, (json_list(row_ids),)).fetchall()}
     link = names.key_match(source, source_alias="s", row_alias="r", source_first=True)
     columns = ", ".join(f"s.{quote(column)}" for column in source.key_columns)

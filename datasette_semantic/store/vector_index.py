@@ -205,8 +205,9 @@ def _named(
     chosen = ids[best].tolist()
     known = _row_ids(connection, index, chosen) if row_ids is None else row_ids
     distances = np.maximum(0.0, 1.0 - cosines[best].astype(np.float64)).tolist()
-    found = [(known[id_], id_, distance) for id_, distance in zip(chosen, distances, strict=True) if id_ in known]
-    return sorted(found, key=lambda each: (each[2], each[0], each[1]))
+    found = [(distance, known[id_], id_) for id_, distance in zip(chosen, distances, strict=True) if id_ in known]
+    found.sort()  # in order already, but for ties
+    return [(row_id, id_, distance) for distance, row_id, id_ in found]
 
 
 def _best(ids: NDArray[np.int64], cosines: NDArray[np.float32], k: int) -> NDArray[np.intp]:
@@ -221,7 +222,7 @@ def _best(ids: NDArray[np.int64], cosines: NDArray[np.float32], k: int) -> NDArr
 
 def _row_ids(connection: Connection, index: IndexRecord, ids: Sequence[int]) -> dict[int, int]:
     """Return chunk id to row_id for the chunks whose row is still there."""
-    sql = f"select id, row_id from {quote(index.chunk_table)} where id in (select value from json_each(?))"
+    sql = f"select c.id, c.row_id from json_each(?) cross join {quote(index.chunk_table)} c on c.id = value"
     return dict(connection.execute(sql, (json_list(ids),)).fetchall())
 
 
