@@ -135,7 +135,7 @@ def _doubts(
 ) -> tuple[str, ...]:
     """Say so where only nearness found anything, and from so far away that chance may have brought it."""
     floor = index.settings.get("floor")
-    if words or not near or request.filters or floor is None or 1.0 - near[0].distance >= floor:
+    if words or not near or request.filters or floor is None or 1.0 - near[0][2] >= floor:
         return ()
     return ("No row holds any of these words, and none is near in meaning: these are the least far away.",)
 
