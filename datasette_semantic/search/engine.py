@@ -108,6 +108,7 @@ def rank(connection: Connection, index: IndexRecord, request: SearchRequest, *, 
             if by_meaning and vector is not None
             else []
         )
+        words_cut, near_cut = len(words) >= LIST_DEPTH, len(near) >= LIST_DEPTH
         near = _without(connection, source, index, query, near, own_row)
     with clock("fuse"):
         candidates, chunk_ids = _candidates(connection, source, index, request, query, words, near, vector, allowed)
@@ -122,7 +123,7 @@ def rank(connection: Connection, index: IndexRecord, request: SearchRequest, *, 
         query,
         chunk_ids,
         # Where weak rows were left out, the semantic list reached down to them and so was not cut.
-        truncated=len(words) >= LIST_DEPTH or (len(near) >= LIST_DEPTH and not weak),
+        truncated=words_cut or (near_cut and not weak),
         weak=weak,
         notes=(*found.notes, *(_doubts(index, request, words, near) if by_words and by_meaning else ())),
         did_you_mean=found.did_you_mean,

@@ -162,3 +162,9 @@ def test_a_question_about_something_else_is_told_so(notes: SemanticIndex) -> Non
     assert not notes.search("kubernetes ingress timeout", where={"year": 1990}).warnings
     assert not notes.search("kubernetes ingress timeout", mode="semantic").warnings
     assert not notes.search("robot love").warnings
+
+
+def test_the_rows_like_a_row_are_the_best_so_many_too(notes: SemanticIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (notes.similar("n000").total, notes.similar("n000").truncated) == (599, False)
+    monkeypatch.setattr("datasette_semantic.search.engine.LIST_DEPTH", 90)
+    assert (notes.similar("n000").total, notes.similar("n000").truncated) == (89, True)
