@@ -21,6 +21,7 @@ def test_takes_pictures_where_asked(
 ) -> None:
     page = open_page(f"{ROBOT}&decade=1980s", width=width, color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": height})
+    page.reload()  # the first search of a server loads the model
     if size == "wide":
         page.locator(".semantic-why summary").first.click()
     page.evaluate("document.activeElement.blur()")

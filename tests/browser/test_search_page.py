@@ -13,6 +13,8 @@ from .conftest import Open
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 ROBOT = "?q=a+robot+that+falls+in+love"
+SEARCH = "/films/movies_facets/-/hybrid-search"
+ERROR = f"{SEARCH}?nosuch=1"
 
 
 def total(page: Any) -> int:
@@ -239,7 +241,6 @@ def test_text_stands_out(open_page: Open, scheme: str) -> None:
     page.locator(".semantic-why summary").first.click()
     for selector in (
         "h1",
-        "header summary",  # Datasette's own menu
         ".semantic-card h2 a",
         ".semantic-passage",
         "mark.word",
@@ -271,6 +272,24 @@ CONTRAST = """(element) => {
   const [a, b] = [light(parse(getComputedStyle(element).color)), light(behind(element))];
   return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
 }"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_datasettes_own_head_is_as_it_is_elsewhere(open_page: Open, scheme: str) -> None:
+    color = "getComputedStyle(document.querySelector('header summary')).color"
+    colors = {open_page(path=path, color_scheme=scheme).evaluate(color) for path in ("/films", SEARCH, ERROR)}
+    assert len(colors) == 1
+
+
+def test_the_home_page_searches_everything(open_page: Open) -> None:
+    page = open_page(path="/", width=360)
+    if page.locator(".semantic-home").count() == 0:
+        pytest.skip("Datasette 0.65 has no slot on its home page")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.get_by_role("searchbox", name="Search everything").fill("robot")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".semantic-card")
+    assert "/-/hybrid-search?q=robot" in page.url
 
 
 def test_search_everything(open_page: Open) -> None:
