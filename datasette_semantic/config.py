@@ -96,5 +96,8 @@ JUDGMENT_TABLE: Final = "_semantic_judgments"
 OWN_PREFIX: Final = "_semantic_"
 """Every bookkeeping table of ours starts so."""
 
+EXACT_BEGINNINGS: Final = 20_000
+"""Rows that begin as the query does and have their lengths read: some 20 ms."""
+
 EXACT_CANDIDATES: Final = 200
-"""Rows holding the query as a phrase that are compared with it as a whole."""
+"""Rows of those, the shortest, that are compared with the query as a whole."""
