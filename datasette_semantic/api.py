@@ -29,6 +29,7 @@ from .ingest.compact import compact as compact_tables
 from .ingest.cutting import check_chunks
 from .ingest.declare import declare, redeclared, text_spec
 from .ingest.export import export
+from .ingest.parting import check_partition_by
 from .ingest.plan import plan
 from .ingest.staleness import ASKED, manner_now, stale
 from .ingest.supply import Supply, offered
@@ -75,6 +76,7 @@ from .search.request import (
 from .search.reranking import reranked
 from .store import cache, catalog, cells, chunks, companions, queue, related_table
 from .store.connection import Connection, connect, prepare, transaction, translated
+from .store.partitions import column_of
 from .store.source import check_filter, describe, parse_key
 from .store.versions import Version, version
 
@@ -135,6 +137,7 @@ class SemanticIndex:
         on_mismatch: OnMismatch = "rebuild",
         allow_empty: bool = False,
         vectors_from: str | Path | None = None,
+        partition_by: str | None = None,
         recall: float | None = None,
     ) -> SemanticIndex:
         """Declare an index; `update()` then fills it. An index that is there already and was made alike is returned
@@ -150,6 +153,11 @@ class SemanticIndex:
         "column:NAME" with float32 BLOBs, or an `.npy` file; each is looked at before anything is written. The model
         embeds the rows that have none. An index that is there already keeps the vectors that it has.
 
+        `partition_by` names a column whose values the vectors are kept apart by, for a table that is always searched
+        within one of them, such as a tenant, a year or a language: a filter `column = value` or `in` then reads the
+        vectors of these values and no others. Another column, or "" for none, has the index made anew, from the text
+        that it has where no columns are named. What the option is not given for stays as it is.
+
         `recall`, above 0 and up to 1, is the share of the ten nearest rows that a search by meaning must find where a
         large index need not read every vector: 0.95 where none is given, every vector for 1. An index that is there
         already is measured for it by the next `update()`, and neither embedded nor built anew.
@@ -164,15 +172,24 @@ class SemanticIndex:
         try:
             with translated(_name(database)):
                 source = describe(connection, table)
-                text = text_spec(connection, source, columns=columns, template=template, where=where)
                 existing = catalog.find_or_none(connection, source.table)
                 wanted = change.wanted(connection, existing) if existing else None
+                if wanted is not None and partition_by is not None and not columns and template is None:
+                    text = wanted.text
+                else:
+                    text = text_spec(connection, source, columns=columns, template=template, where=where)
                 prepare(connection)
                 with _offered(connection, source, vectors_from, where) as supply:
                     chosen, own = _chosen(wanted, model, task, dimensions, query_prefix, document_prefix, supply)
                     spec = _spec(chunks, wanted, supply)
                     check_chunks(spec, longest=chosen.profile.max_tokens, model=chosen.model_id)
-                    asked: dict[str, Any] = {"text": text, "chunks": spec, "embedder": chosen}
+                    apart = check_partition_by(source, partition_by, there=wanted)
+                    asked: dict[str, Any] = {
+                        "text": text,
+                        "chunks": spec,
+                        "embedder": chosen,
+                        "partition_by": apart,
+                    }
                     differs = wanted is None or (
                         redeclared(wanted, **asked) and _rebuilds(wanted, on_mismatch, **asked)
                     )
@@ -282,6 +299,7 @@ class SemanticIndex:
                 embedder=embedder(record.model, manner_now(record)),
                 asked=record.settings.get(ASKED),
                 anew=True,
+                partition_by=column_of(record),
             )
 
     def _declare_again(self) -> None:
@@ -295,6 +313,7 @@ class SemanticIndex:
             asked=self.record.settings.get(ASKED),
             replacing=self.record,
             allow_empty=True,
+            partition_by=column_of(self.record),
         )
         self.record = catalog.find(self._connection, self.source.table)
 
@@ -314,6 +333,7 @@ class SemanticIndex:
         query_prefix: str | None = None,
         document_prefix: str | None = None,
         vectors_from: str | Path | None = None,
+        partition_by: str | None = None,
         price: float | None = None,
         max_rpm: float | None = None,
         max_tpm: float | None = None,
@@ -349,6 +369,7 @@ class SemanticIndex:
                         text=text,
                         chunks=spec,
                         embedder=chosen,
+                        partition_by=check_partition_by(source, partition_by, there=existing),
                         price=price,
                         max_rpm=max_rpm,
                         max_tpm=max_tpm,
@@ -655,6 +676,7 @@ class SemanticIndex:
             failed=failed,
             keyword_table=record.keyword.fts_table if record.keyword else None,
             vec_table=record.vec_table,
+            partition_by=column_of(record),
             recall=cells.wanted_recall(record),
             measured_recall=1.0 if trained is None else trained.recall,
             note=note,
@@ -826,7 +848,13 @@ def _chosen(
 
 
 def _rebuilds(
-    existing: IndexRecord, on_mismatch: OnMismatch, *, text: TextSpec, chunks: ChunkSpec, embedder: Embedder
+    existing: IndexRecord,
+    on_mismatch: OnMismatch,
+    *,
+    text: TextSpec,
+    chunks: ChunkSpec,
+    embedder: Embedder,
+    partition_by: str | None,
 ) -> bool:
     """True where an index that was made otherwise is to be made anew. Raises IndexStateError that says what differs."""
     if on_mismatch == "error":
@@ -836,6 +864,7 @@ def _rebuilds(
             "where": (existing.text.where, text.where),
             "chunks": (existing.chunks, chunks),
             "model": (existing.model, embedder.model_id),
+            "partition_by": (column_of(existing), partition_by),
             "manner": (manner_of(existing).as_settings(), embedder.manner.as_settings()),
         }
         told = "; ".join(

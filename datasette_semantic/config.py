@@ -55,6 +55,9 @@ WRITE_SECONDS: Final = 0.06
 TRAIN_AT: Final = 20_000
 """Vectors from which an index is trained: below, reading them all takes a few milliseconds."""
 
+PARTED_TRAIN_AT: Final = 5_000
+"""Vectors of a typical part from which a partitioned index is trained, if it holds TRAIN_AT altogether."""
+
 DEFAULT_RECALL: Final = 0.95
 """The share of the ten nearest that a trained index must find, unless an index is told another."""
 

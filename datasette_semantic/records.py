@@ -65,6 +65,8 @@ class Column:
 
     name: str
     type: str
+    generated: bool = False
+    """Computed from other columns: no statement names it when it changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -467,6 +469,8 @@ class IndexStatus:
     failed: int
     keyword_table: str | None
     vec_table: str
+    partition_by: str | None
+    """The column by whose values the vectors are kept apart."""
     recall: float
     """The share of the ten nearest that a search by meaning is to find."""
     measured_recall: float

@@ -24,6 +24,8 @@ class Declaration:
     where: str | None = None
     chunks: ChunkSpec | None = None
     tokenize: str = "auto"
+    partition_by: str | None = None
+    """None for what the index has, "" for none."""
     recall: float | None = None
     task: str | None = None
     dimensions: int | None = None
@@ -67,6 +69,7 @@ class Declaration:
             where=self.where,
             chunks=self.chunks,
             tokenize=self.tokenize,
+            partition_by=self.partition_by,
             recall=self.recall,
             **self.asked,
             on_mismatch=self.on_mismatch,

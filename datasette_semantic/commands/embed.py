@@ -36,8 +36,8 @@ _HOW_TO_RUN = (
 )
 """Options that say how to run, not how an index is made."""
 
-_TAKEN_AS_IT_STANDS = ("recall",)
-"""Options that an index takes without being declared again."""
+_WITHOUT_COLUMNS = ("recall", "partition_by")
+"""Options that an index takes without its columns being named again."""
 
 
 @click.command(cls=SemanticCommand)
@@ -61,6 +61,11 @@ _TAKEN_AS_IT_STANDS = ("recall",)
     "--from",
     metavar="SOURCE",
     help="Take over vectors that exist already: collection:NAME of llm, column:NAME, or FILE.npy",
+)
+@click.option(
+    "--partition-by",
+    metavar="COLUMN",
+    help="Keep vectors apart by the values of a column that searches always name; '' for none",
 )
 @click.option(
     "--recall",
@@ -95,6 +100,7 @@ def embed(
     query_prefix: str | None,
     document_prefix: str | None,
     vectors_from: str | None,
+    partition_by: str | None,
     recall: float | None,
     concurrency: int,
     max_rpm: float | None,
@@ -137,6 +143,7 @@ def embed(
         "query_prefix": query_prefix,
         "document_prefix": document_prefix,
         "vectors_from": vectors_from,
+        "partition_by": partition_by,
     }
     if dry_run:
         limits = {"price": price, "max_rpm": max_rpm, "max_tpm": max_tpm}
@@ -146,7 +153,8 @@ def embed(
     how: dict[str, Any] = {"concurrency": concurrency, "max_rpm": max_rpm, "max_tpm": max_tpm}
     found = _chosen(path, table_name, columns, choices)
     if recall is not None:
-        _hold_to(found, table_name, recall)
+        for index in found:
+            index.keep_recall(recall)
     if renew:
         _renew(found, table_name)
     if vectors_from is not None:
@@ -206,13 +214,6 @@ def _renew(found: list[SemanticIndex], table: str | None) -> None:
         index.renew()
 
 
-def _hold_to(found: list[SemanticIndex], table: str | None, recall: float) -> None:
-    if table is None:
-        raise click.UsageError("--recall concerns the index of one table: name TABLE")
-    for index in found:
-        index.keep_recall(recall)
-
-
 def _made(index: SemanticIndex) -> str:
     record = index.record
     return f"{record.model} with {record.dimensions} dimensions over {', '.join(record.text.columns)}"
@@ -256,7 +257,9 @@ def _chosen(path: str, table: str | None, columns: tuple[str, ...], choices: dic
 
     if table is not None and (columns or choices["template"] is not None):
         return [SemanticIndex.create(path, table, columns, **choices)]
-    _refuse_choices(but=_TAKEN_AS_IT_STANDS)
+    _refuse_choices(but=() if table is None else _WITHOUT_COLUMNS)
+    if table is not None and choices["partition_by"] is not None:
+        return [SemanticIndex.create(path, table, **choices)]
     if table is not None:
         return [SemanticIndex(path, table)]
     found = indexes(path)

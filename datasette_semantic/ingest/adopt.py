@@ -17,7 +17,7 @@ from ..laws.analysis import analyze
 from ..laws.text import row_text
 from ..records import Adoption, IndexRecord, RowKey, Source
 from ..store import chunks as chunk_store
-from ..store import keyword_index, queue
+from ..store import keyword_index, partitions, queue
 from ..store.chunks import ChunkLine, RowLine
 from ..store.connection import Connection, transaction
 from .fill import fill
@@ -106,13 +106,18 @@ class _Giver:
         vectors = self.supply.vectors(keys)
         row_ids = chunk_store.row_ids_of(self.connection, self.source, index, list(vectors))
         fresh = self._fresh(index, row_ids.values())
-        texts = chunk_store.read_claimed(self.connection, self.source, index, fresh, index.text.columns)
+        partition = partitions.partition_of(index)
+        apart = () if partition is None or partition.column in index.text.columns else (partition.column,)
+        columns = (*index.text.columns, *apart)
+        texts = chunk_store.read_claimed(self.connection, self.source, index, fresh, columns)
+        parts = partitions.numbers(self.connection, index, texts)
         lines = []
         for key, row_id in row_ids.items():
             if row_id in texts:
                 text = row_text(texts[row_id], index.text)
                 vector = unit_vector(vectors[key], dimensions=index.dimensions)
-                lines.append(RowLine(row_id, text_hash(text), (ChunkLine(0, len(text), text_hash(text), vector),)))
+                whole = ChunkLine(0, len(text), text_hash(text), vector)
+                lines.append(RowLine(row_id, text_hash(text), (whole,), parts.get(row_id, 0)))
         chunk_store.replace_rows(self.connection, index, lines, keep_replaced=False)
         self.given += len(lines)
 

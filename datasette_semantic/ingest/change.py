@@ -58,6 +58,7 @@ def change(
     allow_empty: bool = False,
     anew: bool = False,
     adoption: Adoption | None = None,
+    partition_by: str | None = None,
 ) -> None:
     """Have a table's index made otherwise than the one asked for last.
 
@@ -67,7 +68,11 @@ def change(
     """
 
     def same(index: IndexRecord | None) -> bool:
-        return index is not None and not redeclared(index, text=text, chunks=chunks, embedder=embedder) and not anew
+        return (
+            index is not None
+            and not anew
+            and not redeclared(index, text=text, chunks=chunks, embedder=embedder, partition_by=partition_by)
+        )
 
     if not _answers_well(answering, text):
         declare(
@@ -81,6 +86,7 @@ def change(
             replacing=answering,
             allow_empty=allow_empty,
             adoption=adoption,
+            partition_by=partition_by,
         )
         return
     if catalog.beside(connection, source.table, "next") is not None:
@@ -101,6 +107,7 @@ def change(
             beside=answering,
             allow_empty=allow_empty,
             adoption=adoption,
+            partition_by=partition_by,
         )
         clear_away(connection, source)
 

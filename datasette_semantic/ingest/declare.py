@@ -22,12 +22,13 @@ from ..laws.text import row_text, template_columns
 from ..laws.vectors import FloatVector
 from ..records import Adoption, Cell, ChunkSpec, IndexRecord, KeywordSpec, RowFilter, Source, TextSpec
 from ..store import chunks as chunk_store
-from ..store import companions, keyword_index, names
+from ..store import companions, keyword_index, names, partitions
 from ..store.connection import Connection, sqlite_errors
 from ..store.source import check_columns, check_filter, read_leniently
 from .adopt import as_setting
 from .cutting import cut
 from .hashing import text_hash
+from .parting import partition_for
 from .reconcile import noting_schema
 from .staleness import ASKED, CUT, fingerprint
 
@@ -87,6 +88,7 @@ def declare(
     asked: Mapping[str, Any] | None = None,
     allow_empty: bool = False,
     adoption: Adoption | None = None,
+    partition_by: str | None = None,
 ) -> IndexRecord:
     """Make an empty index over a table: catalog entry, companion tables, triggers.
 
@@ -95,8 +97,10 @@ def declare(
     `allow_empty` lets the table have no text yet; the keyword index is then `provisional` until text shows the
     table's languages. With an `adoption` the model is not asked: the vectors that are taken over tell the dimensions.
 
-    Raises InputError where the table has no rows or no text, ModelError where the model cannot embed, IndexStateError
-    where a companion's name is taken.
+    `partition_by` is the column whose values the vectors are kept apart by.
+
+    Raises InputError where the table has no rows or no text, BadOption for a column of too many values, ModelError
+    where the model cannot embed, IndexStateError where a companion's name is taken.
     """
     sample = _sample(connection, source, text)
     if not sample and not allow_empty:
@@ -113,6 +117,7 @@ def declare(
             f"model {embedder.model_id!r} could not embed any of the first {len(sample)} texts, so its "
             "dimensions are unknown"
         )
+    partition = partition_for(connection, source, partition_by, where=text.where, dimensions=dimensions)
     version = _version(connection, source, replacing=replacing, beside=beside)
     keyword = _keyword_spec(connection, source, text, sample, tokenize, before)
     vec_table = names.vec_table(source.table)
@@ -138,7 +143,8 @@ def declare(
         | ({MANNER: embedder.manner.as_settings()} if embedder.manner.as_settings() else {})
         | ({} if sample or tokenize != "auto" else {"provisional": True})
         | (companions.inherited(before) if before is not None else {})
-        | (as_setting(adoption) if adoption is not None else {}),
+        | (as_setting(adoption) if adoption is not None else {})
+        | partitions.as_setting(partition),
     )
     if replacing is not None and replacing.model != DEFAULT_MODEL:
         chunk_store.keep_all(connection, replacing)
@@ -286,7 +292,9 @@ def _check_tokenize(connection: Connection, tokenize: str) -> None:
         raise BadOption(f"FTS5 cannot use the tokenizer {tokenize!r}: {error}") from error
 
 
-def redeclared(index: IndexRecord, *, text: TextSpec, chunks: ChunkSpec, embedder: Embedder) -> bool:
+def redeclared(
+    index: IndexRecord, *, text: TextSpec, chunks: ChunkSpec, embedder: Embedder, partition_by: str | None
+) -> bool:
     """True where an existing index was made from something else, or otherwise, than what is asked for now."""
-    there = (index.text, index.chunks, index.model, manner_of(index))
-    return there != (text, chunks, embedder.model_id, embedder.manner)
+    there = (index.text, index.chunks, index.model, manner_of(index), partitions.column_of(index))
+    return there != (text, chunks, embedder.model_id, embedder.manner, partition_by)

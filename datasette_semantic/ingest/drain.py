@@ -20,7 +20,7 @@ from ..laws.analysis import analyze
 from ..laws.text import row_text
 from ..laws.vectors import FloatVector
 from ..records import Cell, Chunk, IndexRecord, Progress, Source, UpdateReport
-from ..store import catalog, keyword_index, queue
+from ..store import catalog, keyword_index, partitions, queue
 from ..store import chunks as chunk_store
 from ..store.chunks import ChunkLine, RowLine
 from ..store.connection import Connection, transaction
@@ -131,7 +131,9 @@ class _Run:
         self.total = queue.pending(connection, index)[0]
         self.count = embedder.token_counter()
         own = index.keyword.columns if index.keyword and index.keyword.owned else ()
-        self.columns = tuple(dict.fromkeys((*index.text.columns, *own)))
+        partition = partitions.partition_of(index)
+        apart = () if partition is None else (partition.column,)
+        self.columns = tuple(dict.fromkeys((*index.text.columns, *own, *apart)))
         self.waiting: dict[int, _Row] = {}
         """Rows whose vectors are on their way, by row_id."""
         self.wanted_by: dict[bytes, list[int]] = {}
@@ -329,8 +331,12 @@ class _Run:
         mine = [row for row in batch if row.claim.row_id in held]
         gone = [row for row in mine if not row.hash]
         there = [row for row in mine if row.hash]
-        if lines := [self._line(row) for row in mine if row.changed]:
+        parts = partitions.numbers(connection, index, {row.claim.row_id: row.values for row in there})
+        if lines := [self._line(row, parts.get(row.claim.row_id, 0)) for row in mine if row.changed]:
             chunk_store.replace_rows(connection, index, lines, keep_replaced=self.embedder.remote)
+        if parts:
+            settled = {row.claim.row_id for row in there if not row.changed}
+            chunk_store.move_rows(connection, index, {row_id: parts[row_id] for row_id in settled})
         keyword_index.add_rows(
             connection, self.source, index, [(row.claim.row_id, row.values) for row in there], analyze=analyze
         )
@@ -344,14 +350,14 @@ class _Run:
         self.tally.failed += len(failed)
         self.tally.deleted += len(gone)
 
-    def _line(self, row: _Row) -> RowLine:
+    def _line(self, row: _Row, part: int) -> RowLine:
         lines = (
             ChunkLine(chunk.start, chunk.end, hash_, vector)
             for chunk, hash_ in zip(row.chunks, row.hashes, strict=True)
             if (vector := self.vectors[hash_]) is not None
         )
         # A row that failed keeps no hash, so that it is looked at as if it were new when it is tried again.
-        return RowLine(row.claim.row_id, b"" if self._error(row) else row.hash, tuple(lines))
+        return RowLine(row.claim.row_id, b"" if self._error(row) else row.hash, tuple(lines), part)
 
     def _error(self, row: _Row) -> str | None:
         """Return why a row is not wholly embedded."""

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from itertools import islice
 
 import numpy as np
 
-from ..config import VEC_CHUNK_SIZE
 from ..records import IndexRecord
 from ..store import catalog, cells
 from ..store.blocks import Block
@@ -17,8 +15,8 @@ from .courtesy import Courtesy
 
 __all__ = ["gathered", "move"]
 
-_LEAST_MOVED, _FIRST_MOVED, _MOST_MOVED = 1, 4, 16
-"""Blocks moved in one transaction."""
+_LEAST_MOVED, _FIRST_MOVED, _MOST_MOVED = 128, 512, 2_048
+"""Vectors moved in one transaction, about."""
 _GATHER = 4_096
 """Vectors taken up at a time."""
 
@@ -34,11 +32,11 @@ def move(
 
     A block that somebody has written to since it was read stays where it is.
     """
-    starts = np.cumsum([0, *(len(block.ids) for block in moved)]).tolist()
+    starts = np.cumsum([0, *(len(block.ids) for block in moved)])
     start, size = 0, _FIRST_MOVED
     while start < len(moved):
         began = time.monotonic()
-        end = min(len(moved), start + size)
+        end = max(start + 1, int(np.searchsorted(starts, starts[start] + size, side="right")) - 1)
         with catalog.writing(connection, index):
             cells.place(connection, index, moved[start:end], numbers[starts[start] : starts[end]])
         spent = time.monotonic() - began
@@ -49,5 +47,11 @@ def move(
 
 def gathered(found: Iterator[Block]) -> Iterator[list[Block]]:
     """Join blocks until they are large enough for one product with the centroids to be worth its while."""
-    while waiting := list(islice(found, _GATHER // VEC_CHUNK_SIZE)):
+    waiting: list[Block] = []
+    for block in found:
+        waiting.append(block)
+        if sum(len(each.ids) for each in waiting) >= _GATHER:
+            yield waiting
+            waiting = []
+    if waiting:
         yield waiting

@@ -13,6 +13,7 @@ from ..laws.text import row_text
 from ..records import Cell, ChunkSpec, IndexRecord, Plan, Source, TextSpec
 from ..store import chunks as chunk_store
 from ..store.connection import Connection
+from ..store.partitions import column_of
 from ..store.source import read_leniently
 from .cutting import cut
 from .hashing import text_hash
@@ -35,6 +36,7 @@ def plan(
     max_rpm: float | None = None,
     max_tpm: float | None = None,
     supply: Supply | None = None,
+    partition_by: str | None = None,
 ) -> Plan:
     """Read the table as a drain would, and count. Memory grows by 16 bytes and a little per text to be sent.
 
@@ -42,7 +44,8 @@ def plan(
     and vectors of any whose model is asked alike are not paid for again. Rows whose vector `supply` has cost nothing.
     """
     lenders = [index for index in there if (index.model, manner_of(index)) == (embedder.model_id, embedder.manner)]
-    existing = next((index for index in lenders if (index.text, index.chunks) == (text, chunks)), None)
+    made = (text, chunks, partition_by)
+    existing = next((each for each in lenders if (each.text, each.chunks, column_of(each)) == made), None)
     known_rows = _row_hashes(connection, source, existing) if existing is not None else {}
     count = embedder.token_counter() or estimate_tokens
     rows = pieces = tokens = adopted = 0

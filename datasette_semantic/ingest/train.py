@@ -17,7 +17,7 @@ from ..errors import BadOption
 from ..laws.clustering import cell_count, kmeans
 from ..laws.vectors import FloatMatrix
 from ..records import IndexRecord
-from ..store import catalog, cells, samples
+from ..store import catalog, cells, samples, vector_index
 from ..store.blocks import blocks
 from ..store.connection import Connection
 from .courtesy import Courtesy
@@ -35,11 +35,14 @@ _QUERIES = 150
 _NEIGHBOURS = 10
 
 
-def needs_training(index: IndexRecord, *, vectors: int) -> bool:
-    """True where the index has passed the size at which cells pay, or has outgrown those it has, or shrunk in them."""
+def needs_training(index: IndexRecord, *, vectors: int, least: int = TRAIN_AT) -> bool:
+    """True where the index has passed the size at which cells pay, or has outgrown those it has, or shrunk in them.
+
+    Of a partitioned index `vectors` are those of a typical part, here and in `train`.
+    """
     trained = cells.cells_of(index)
     if trained is None:
-        return vectors >= TRAIN_AT
+        return vectors >= least
     shrunk = _LEAST <= vectors <= trained.trained_at / _GROWTH
     return trained.probes == 0 or shrunk or vectors >= _GROWTH * trained.trained_at
 
@@ -112,10 +115,13 @@ def _least_probes(connection: Connection, index: IndexRecord, wanted: float) -> 
     trained = cells.cells_of(index)
     if trained is not None and wanted >= 1:
         return trained.count, 1.0
-    queries = samples.draw(connection, index, size=_QUERIES)
+    drawn = vector_index.vectors(connection, index, samples.places(connection, index, size=_QUERIES))
+    ids = list(drawn)
+    queries = vector_index.stack(drawn, ids, dimensions=index.dimensions)
     if trained is None or not len(queries):
         return 1, 1.0
-    neighbours = _true_neighbours(connection, index, queries)
+    parts = np.array(cells.parts_of(connection, index, ids), dtype=np.int64)
+    neighbours = _true_neighbours(connection, index, queries, parts)
     ranks = np.sort(cells.cell_ranks(connection, index, queries, neighbours))
     if not len(ranks):
         return 1, 1.0
@@ -124,8 +130,11 @@ def _least_probes(connection: Connection, index: IndexRecord, wanted: float) -> 
     return probes, round(float(reached[probes - 1]), 4)
 
 
-def _true_neighbours(connection: Connection, index: IndexRecord, queries: FloatMatrix) -> NDArray[np.int64]:
-    """Return the ids of each query's nearest neighbours, shape (queries, _NEIGHBOURS), by one pass over all vectors.
+def _true_neighbours(
+    connection: Connection, index: IndexRecord, queries: FloatMatrix, parts: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return the ids of each query's nearest neighbours in its part, shape (queries, _NEIGHBOURS), by one pass over all
+    vectors.
 
     The query is a vector of the index and finds itself first: that is no merit and is left out. 0 where they are fewer.
     """
@@ -134,10 +143,13 @@ def _true_neighbours(connection: Connection, index: IndexRecord, queries: FloatM
     best_ids = np.zeros((len(queries), depth), dtype=np.int64)
     for block in blocks(connection, index):
         similarity = queries @ block.vectors.T
+        similarity[parts != block.part] = -np.inf
         values = np.concatenate([best, similarity], axis=1)
         numbers = np.concatenate([best_ids, np.broadcast_to(block.ids, similarity.shape)], axis=1)
         keep = np.argpartition(-values, depth - 1, axis=1)[:, :depth]
         best = np.take_along_axis(values, keep, axis=1)
         best_ids = np.take_along_axis(numbers, keep, axis=1)
     order = np.argsort(-best, axis=1)[:, 1:]
-    return np.take_along_axis(best_ids, order, axis=1)
+    found = np.take_along_axis(best_ids, order, axis=1)
+    found[np.take_along_axis(best, order, axis=1) == -np.inf] = 0
+    return found

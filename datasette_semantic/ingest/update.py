@@ -10,16 +10,19 @@ from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import Any
 
+from ..config import PARTED_TRAIN_AT, TRAIN_AT
 from ..embedding.models import Embedder, embedder_for
 from ..embedding.pace import Pace
 from ..errors import IndexChanged, ModelError
 from ..records import IndexRecord, Progress, Source, UpdateReport
 from ..store import catalog, chunks, queue, samples
+from ..store.blocks import is_partitioned
 from ..store.connection import Connection
 from .adopt import adopt, set_rest_aside
 from .calibrate import calibrate
 from .change import clear_away, take_over
 from .drain import drain
+from .parting import typical_part
 from .reconcile import note_schema, reconcile
 from .train import choose_probes, needs_probes, needs_training, train
 
@@ -155,9 +158,12 @@ def _joined(first: UpdateReport, second: UpdateReport) -> UpdateReport:
 def _train(connection: Connection, index: IndexRecord) -> IndexRecord:
     """Give a large index its cells, or new ones when it has outgrown them; have it read more or fewer of them where
     another recall is wanted."""
-    _rows, count = chunks.count(connection, index)
-    if needs_training(index, vectors=count):
-        return train(connection, index, vectors=count)
+    _rows, vectors = chunks.count(connection, index)
+    least = TRAIN_AT
+    if is_partitioned(index):
+        vectors, least = typical_part(connection, index, vectors=vectors) or 0, PARTED_TRAIN_AT
+    if needs_training(index, vectors=vectors, least=least):
+        return train(connection, index, vectors=vectors)
     return choose_probes(connection, index) if needs_probes(index) else index
 
 

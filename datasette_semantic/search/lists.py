@@ -15,7 +15,7 @@ from ..laws.quoting import quote
 from ..laws.vectors import FloatVector
 from ..records import IndexRecord, RowFilter, Source
 from ..store import chunks as chunk_store
-from ..store import keyword_index, names, vector_index
+from ..store import keyword_index, names, partitions, vector_index
 from ..store.connection import Connection
 from ..store.source import conjunction, json_list
 
@@ -38,6 +38,8 @@ class Allowed:
     sql: str | None = None
     """None where every row may be found."""
     params: Mapping[str, Any] | None = None
+    filters: tuple[RowFilter, ...] = ()
+    """The same as they were given."""
 
 
 Near = vector_index.Nearest
@@ -51,13 +53,14 @@ def allowed_rows(source: Source, index: IndexRecord, filters: Sequence[RowFilter
     condition, params = conjunction(filters)
     direct = names.direct_key(source)
     if direct is not None:
-        return Allowed(f"select {quote(direct)} from {quote(source.table)} where {condition}", params)
+        return Allowed(f"select {quote(direct)} from {quote(source.table)} where {condition}", params, tuple(filters))
     keys = ", ".join(map(quote, source.key_columns))
     ours = ", ".join(f"k{n}" for n in range(len(source.key_columns)))
     return Allowed(
         f"select row_id from {quote(index.row_table)} where ({ours}) in "
         f"(select {keys} from {quote(source.table)} where {condition})",
         params,
+        tuple(filters),
     )
 
 
@@ -93,16 +96,35 @@ def semantic_list(
     """
     size = index.settings.get("size") or {"rows": 1, "chunks": 1}
     k = -(-depth * max(size["chunks"], size["rows"]) // max(size["rows"], 1)) + depth // 10
+    within = partitions.within(connection, index, allowed.filters)
     while True:
-        found = vector_index.nearest(
-            connection, index, vector, k=k, allowed=allowed.sql, params=allowed.params, exact=exact
-        )
+        found = _nearest(connection, index, vector, k=k, allowed=allowed, within=within, exact=exact)
         nearest: dict[int, Near] = {}
         for near in found:
             nearest.setdefault(near[0], near)
         if len(nearest) >= depth or len(found) + vector_index.orphans(connection, index) < k:
             return list(nearest.values())[:depth]
         k *= 2
+
+
+def _nearest(
+    connection: Connection,
+    index: IndexRecord,
+    vector: FloatVector,
+    *,
+    k: int,
+    allowed: Allowed,
+    within: partitions.Within | None,
+    exact: bool,
+) -> list[vector_index.Nearest]:
+    if within is None or allowed.sql is None:
+        return vector_index.nearest(
+            connection, index, vector, k=k, allowed=allowed.sql, params=allowed.params, exact=exact
+        )
+    params = allowed.params or {}
+    return partitions.nearest(
+        connection, index, vector, k=k, within=within, allowed=allowed.sql, params=params, exact=exact
+    )
 
 
 def cosines(

@@ -20,7 +20,7 @@ from ..records import IndexRecord
 from .connection import Connection
 from .source import json_list
 
-__all__ = ["Block", "Inside", "blocks", "chunks_by_cell", "cosines"]
+__all__ = ["Block", "Inside", "blocks", "chunks_by_cell", "cosines", "count", "is_partitioned"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,8 @@ class Block:
     state: tuple[bytes, bytes]
     """vec0's own note of which places are taken, and by which ids."""
     cell: int
+    part: int
+    """0 where the index is not partitioned."""
     ids: NDArray[np.int64]
     vectors: FloatMatrix
     """Shape (ids, dimensions)."""
@@ -38,11 +40,14 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Inside:
-    """The part of an index that a search reads."""
+    """What a search reads of an index."""
 
-    cells: Sequence[int]
-    first: int
+    cells: Sequence[int] | None = None
+    """None for all."""
+    first: int = 0
     """Cells below this one are read too: vectors that have not been placed yet."""
+    parts: Sequence[int] | None = None
+    """Of a partitioned index; None for all."""
 
 
 def blocks(connection: Connection, index: IndexRecord, chunk_ids: Sequence[int] | None = None) -> Iterator[Block]:
@@ -51,19 +56,20 @@ def blocks(connection: Connection, index: IndexRecord, chunk_ids: Sequence[int] 
     ids = chunk_ids
     if ids is None:
         ids = [row[0] for row in connection.execute(f"select chunk_id from {table} order by chunk_id").fetchall()]
+    part = "c.partition01" if is_partitioned(index) else "0"
     sql = (
-        f"select c.validity, c.rowids, c.partition00, v.vectors from {table} c "
+        f"select c.validity, c.rowids, c.partition00, {part}, v.vectors from {table} c "
         f"join {_vectors_of(index)} v on v._rowid_ = c.chunk_id where c.chunk_id = ?"
     )
     for chunk_id in ids:
         row = connection.execute(sql, (chunk_id,)).fetchone()
         if row is None:
             continue
-        validity, rowids, cell, vectors = tuple(row)
+        validity, rowids, cell, part, vectors = tuple(row)
         present = _taken(validity)
         numbers = np.frombuffer(rowids, dtype="<i8")[: len(present)]
         matrix = from_blob(vectors, dimensions=index.dimensions)[: len(present)]
-        yield Block(chunk_id, (validity, rowids), cell, numbers[present], matrix[present])
+        yield Block(chunk_id, (validity, rowids), cell, part, numbers[present], matrix[present])
 
 
 def chunks_by_cell(connection: Connection, index: IndexRecord) -> Iterator[tuple[int, list[int]]]:
@@ -76,7 +82,7 @@ def chunks_by_cell(connection: Connection, index: IndexRecord) -> Iterator[tuple
 
 
 def cosines(
-    connection: Connection, index: IndexRecord, vector: FloatVector, *, inside: Inside | None = None
+    connection: Connection, index: IndexRecord, vector: FloatVector, *, inside: Inside = Inside()
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Return the ids of all vectors, or of those `inside`, and the cosine of each with a unit vector; in no order.
 
@@ -87,7 +93,7 @@ def cosines(
         f"select c.validity, c.rowids, v.vectors from {_chosen(index, inside)} c "
         f"cross join {_vectors_of(index)} v on v._rowid_ = c.chunk_id"
     )
-    values = {} if inside is None else {"cells": json_list(inside.cells), "first": inside.first}
+    values = {"cells": json_list(inside.cells or ()), "first": inside.first, "parts": json_list(inside.parts or ())}
     validity: list[bytes] = []
     rowids: list[bytes] = []
     found: list[NDArray[np.float32]] = []
@@ -101,15 +107,27 @@ def cosines(
     return np.frombuffer(b"".join(rowids), dtype="<i8")[present], np.concatenate(found)[present]
 
 
-def _chosen(index: IndexRecord, inside: Inside | None) -> str:
+def count(connection: Connection, index: IndexRecord, *, parts: Sequence[int], limit: int) -> int:
+    """Return how many chunks there are in some parts of a partitioned index, counted up to `limit`."""
+    sql = f"select 1 from {_chosen(index, Inside(parts=parts))} limit {limit}"
+    return len(connection.execute(sql, {"parts": json_list(parts)}).fetchall())
+
+
+def is_partitioned(index: IndexRecord) -> bool:
+    """True where vec0 keeps the vectors of an index apart by a second key, `part`."""
+    return "partition" in index.settings
+
+
+def _chosen(index: IndexRecord, inside: Inside) -> str:
     """The chunks to read, as a table expression."""
     table = quote(index.vec_table + "_chunks")
-    if inside is None:
-        return table
-    columns = "select chunk_id, validity, rowids from"
+    columns = f"select chunk_id, validity, rowids from {table} where"
+    parts = "1" if inside.parts is None else "partition01 in (select value from json_each(:parts))"
+    if inside.cells is None:
+        return table if inside.parts is None else f"({columns} {parts})"
     return (
-        f"({columns} {table} where partition00 in (select value from json_each(:cells)) "
-        f"union all {columns} {table} where partition00 < :first)"
+        f"({columns} {parts} and partition00 in (select value from json_each(:cells)) "
+        f"union all {columns} {parts} and partition00 < :first)"
     )
 
 

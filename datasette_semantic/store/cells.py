@@ -9,7 +9,7 @@ vec0 finds the chunks of a partition by scanning its shadow table; an ordinary i
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
@@ -23,7 +23,7 @@ from ..laws.quoting import quote
 from ..laws.vectors import FloatMatrix, FloatVector, from_blob, to_blob
 from ..records import IndexRecord
 from . import catalog
-from .blocks import Block
+from .blocks import Block, is_partitioned
 from .connection import Connection
 from .source import json_list
 
@@ -31,11 +31,13 @@ __all__ = [
     "RECALL",
     "Cells",
     "Probed",
+    "add",
     "assign",
     "cell_ranks",
     "cells_of",
     "cells_table",
     "install",
+    "parts_of",
     "place",
     "probe",
     "probed_cells",
@@ -222,6 +224,14 @@ def probed_cells(connection: Connection, index: IndexRecord, queries: FloatMatri
     return Probed(cells.first, flat[order], order // probes)
 
 
+def parts_of(connection: Connection, index: IndexRecord, ids: Sequence[int]) -> list[int]:
+    """Return the parts of vectors, in order; 0 throughout where the index is not partitioned."""
+    if not is_partitioned(index):
+        return [0] * len(ids)
+    sql = f"select (select part from {quote(index.vec_table)} where id = value) from json_each(?) order by key"
+    return [row[0] for row in connection.execute(sql, (json_list(ids),)).fetchall()]
+
+
 class _Reader:
     """Stands for the centroids of one training: equal, and so found in the cache, whatever connection reads them."""
 
@@ -265,14 +275,14 @@ def place(connection: Connection, index: IndexRecord, moved: Sequence[Block], nu
     same = _unchanged(connection, index, moved)
     starts = np.cumsum([0, *(len(block.ids) for block in moved)]).tolist()
     leaving = [
-        (number, int(id_), vector)
+        (number, block.part, int(id_), vector)
         for block, start in zip(moved, starts, strict=False)
         if block.chunk_id in same
         for number, id_, vector in zip(numbers[start : start + len(block.ids)], block.ids, block.vectors, strict=True)
     ]
-    leaving.sort(key=lambda each: each[0])
+    leaving.sort(key=lambda each: each[:2])
     for suffix, key, gone in (
-        ("_rowids", "rowid", [id_ for _, id_, _ in leaving]),
+        ("_rowids", "rowid", [id_ for _, _, id_, _ in leaving]),
         ("_vector_chunks00", "_rowid_", sorted(same)),
         ("_chunks", "chunk_id", sorted(same)),
     ):
@@ -280,9 +290,16 @@ def place(connection: Connection, index: IndexRecord, moved: Sequence[Block], nu
             f"delete from {quote(index.vec_table + suffix)} where {key} in (select value from json_each(?))",
             (json_list(gone),),
         )
+    add(connection, index, [(id_, cell, part, vector) for cell, part, id_, vector in leaving])
+
+
+def add(connection: Connection, index: IndexRecord, lines: Iterable[tuple[int, int, int, FloatVector]]) -> None:
+    """Put vectors, as (id, cell, part, unit vector), into vec0."""
+    parted = is_partitioned(index)
+    columns, marks = ("id, cell, part, embedding", "?, ?, ?, ?") if parted else ("id, cell, embedding", "?, ?, ?")
     connection.executemany(
-        f"insert into {quote(index.vec_table)} (id, cell, embedding) values (?, ?, ?)",
-        [(id_, number, to_blob(vector)) for number, id_, vector in leaving],
+        f"insert into {quote(index.vec_table)} ({columns}) values ({marks})",
+        ((id_, cell, *((part,) if parted else ()), to_blob(vector)) for id_, cell, part, vector in lines),
     )
 
 

@@ -15,6 +15,7 @@ from ..laws.quoting import quote
 from ..laws.vectors import FloatVector, from_blob, to_blob
 from ..records import Cell, IndexRecord, RowKey, Source, Span
 from . import catalog, names, vector_index
+from .blocks import is_partitioned
 from .connection import Connection, transaction
 from .source import json_list, read_leniently
 
@@ -31,6 +32,7 @@ __all__ = [
     "keep_all",
     "keys_of",
     "known_vectors",
+    "move_rows",
     "purpose",
     "read_claimed",
     "read_rows_by_id",
@@ -63,6 +65,8 @@ class RowLine:
     row_id: int
     hash: bytes
     chunks: tuple[ChunkLine, ...]
+    part: int = 0
+    """Where the row's value puts its vectors, in a partitioned index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,12 +244,41 @@ def replace_rows(connection: Connection, index: IndexRecord, rows: Sequence[RowL
         "hash = excluded.hash",
         [(row.row_id, row.hash) for row in rows],
     )
+    if is_partitioned(index):
+        _note_parts(connection, index, {row.row_id: row.part for row in rows})
+    parts = {row.row_id: row.part for row in rows}
     lines = _with_ids(connection, index, rows)
     connection.executemany(
         f"insert into {quote(index.chunk_table)} (id, row_id, ordinal, start, end, hash) values (?, ?, ?, ?, ?, ?)",
         [(id_, row_id, ordinal, chunk.start, chunk.end, chunk.hash) for id_, row_id, ordinal, chunk in lines],
     )
-    vector_index.insert(connection, index, ((id_, chunk.vector) for id_, _row_id, _ordinal, chunk in lines))
+    vectors = ((id_, parts[row_id], chunk.vector) for id_, row_id, _ordinal, chunk in lines)
+    vector_index.insert(connection, index, vectors)
+
+
+def move_rows(connection: Connection, index: IndexRecord, parts: Mapping[int, int]) -> None:
+    """Move the vectors of rows whose value has changed, given as row_id to the part in which they belong now.
+
+    Run it inside a transaction.
+    """
+    rows = connection.execute(
+        f"select row_id, part from {quote(index.row_table)} where row_id in (select value from json_each(?))",
+        (json_list(list(parts)),),
+    ).fetchall()
+    moved = {row_id: parts[row_id] for row_id, part in map(tuple, rows) if part != parts[row_id]}
+    lines = chunks_of_rows(connection, index, list(moved))
+    found = vector_index.vectors(connection, index, [line.id for line in lines])
+    vector_index.delete(connection, index, found)
+    placed = ((line.id, moved[line.row_id], found[line.id]) for line in lines if line.id in found)
+    vector_index.insert(connection, index, placed)
+    _note_parts(connection, index, moved)
+
+
+def _note_parts(connection: Connection, index: IndexRecord, parts: Mapping[int, int]) -> None:
+    connection.executemany(
+        f"update {quote(index.row_table)} set part = ? where row_id = ?",
+        [(part, row_id) for row_id, part in parts.items()],
+    )
 
 
 def remove_rows(connection: Connection, index: IndexRecord, row_ids: Sequence[int]) -> None:

@@ -14,7 +14,7 @@ from ..config import BESIDE_TABLE, CACHE_TABLE, CATALOG_TABLE, ORPHAN_TABLE, QUE
 from ..errors import IndexStateError
 from ..laws.quoting import quote
 from ..records import IndexRecord, Source
-from . import catalog, names, sequence, vocabulary
+from . import catalog, names, partitions, sequence, vocabulary
 from .cells import RECALL
 from .connection import Connection
 from .keyword_index import create_sql, needs_view, view_sql
@@ -91,6 +91,7 @@ def create(
     index = replace(record, id=catalog.insert(connection, record, role=role))
     for sql in _own_tables(source, index, _key_types(connection, source)):
         connection.execute(sql)
+    partitions.create(connection, source, index)
     create_triggers(connection, source, index)
     return index
 
@@ -134,7 +135,8 @@ def _own_tables(source: Source, index: IndexRecord, types: Sequence[str]) -> Ite
     rows, chunks = quote(index.row_table), quote(index.chunk_table)
     keys = "".join(f"k{n} {kind}, " for n, kind in enumerate(types))
     unique = f", unique ({', '.join(f'k{n}' for n in range(len(types)))})" if keys else ""
-    keys += "keyword integer not null default 0, hash blob"
+    partition = partitions.partition_of(index)
+    keys += "keyword integer not null default 0, hash blob" + (", part integer" if partition is not None else "")
     yield f"create table {rows} (row_id integer primary key, {keys}{unique})"
     yield (
         f"create table {chunks} (id integer primary key, row_id integer not null, ordinal integer not null, "
@@ -144,7 +146,8 @@ def _own_tables(source: Source, index: IndexRecord, types: Sequence[str]) -> Ite
     yield f"create index {quote(index.chunk_table + '_hash')} on {chunks} (hash)"
     yield (
         f"create virtual table {quote(index.vec_table)} using vec0(id integer primary key, cell integer partition key, "
-        f"embedding float[{index.dimensions}], chunk_size={VEC_CHUNK_SIZE})"
+        f"{'' if partition is None else 'part integer partition key, '}embedding float[{index.dimensions}], "
+        f"chunk_size={VEC_CHUNK_SIZE if partition is None else partition.chunk_size})"
     )
     spec = index.keyword
     external = spec is not None and spec.owned and spec.analyzer is None
@@ -211,6 +214,7 @@ def companion_names(index: IndexRecord) -> list[str]:
         index.chunk_table,
         names.replaced_table(index),
         names.content_view(index),
+        names.parts_table(index),
     ]
 
 

@@ -21,6 +21,8 @@ __all__ = [
     "content_view",
     "direct_key",
     "key_match",
+    "parts_table",
+    "probe_index",
     "replaced_table",
     "row_id_of",
     "row_table",
@@ -62,6 +64,16 @@ def row_table(table: str, version: int = 1) -> str:
 
 def chunk_table(table: str, version: int = 1) -> str:
     return _named("chunks", table, version)
+
+
+def parts_table(index: IndexRecord) -> str:
+    """Holds the values of the column by which a partitioned index keeps its vectors apart, each with its number."""
+    return _named("parts", index.table, version_of(index))
+
+
+def probe_index(source: Source) -> str:
+    """An index on the user's table that is there for the time of a question."""
+    return f"{OWN_PREFIX}probe_{source.table}"
 
 
 def content_view(index: IndexRecord) -> str:

@@ -12,6 +12,7 @@ from ..config import BESIDE_TABLE, CATALOG_TABLE, ORPHAN_TABLE, QUEUE_TABLE, SAM
 from ..laws.quoting import quote
 from ..records import IndexRecord
 from . import catalog
+from .blocks import is_partitioned
 from .connection import Connection
 
 __all__ = ["drop_strays", "merge_words", "sparse"]
@@ -25,13 +26,14 @@ def sparse(connection: Connection, index: IndexRecord) -> list[int]:
 
     The last chunk of a partition stays: its holes take in the vectors of the others.
     """
+    part = "partition01" if is_partitioned(index) else "0"
     rows = connection.execute(
-        f"select partition00, chunk_id, validity from {quote(index.vec_table + '_chunks')} order by 1, 2"
+        f"select partition00, {part}, chunk_id, validity from {quote(index.vec_table + '_chunks')} order by 1, 2, 3"
     ).fetchall()
     found: list[int] = []
-    for _partition, chunks in groupby(map(tuple, rows), key=lambda row: row[0]):
+    for _partition, chunks in groupby(map(tuple, rows), key=lambda row: row[:2]):
         places = [
-            (chunk_id, 8 * len(taken), int.from_bytes(taken, "little").bit_count()) for _, chunk_id, taken in chunks
+            (chunk_id, 8 * len(taken), int.from_bytes(taken, "little").bit_count()) for _, _, chunk_id, taken in chunks
         ]
         held = sum(count for _, _, count in places)
         if len(places) > -(-held // places[0][1]):

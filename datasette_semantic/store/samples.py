@@ -11,7 +11,7 @@ from ..records import IndexRecord
 from . import vector_index
 from .connection import Connection
 
-__all__ = ["draw", "load", "save"]
+__all__ = ["draw", "load", "places", "save"]
 
 _AT_A_TIME = 1_024
 """Vectors looked up at a time: a sample of a large index is large."""
@@ -22,17 +22,7 @@ def draw(connection: Connection, index: IndexRecord, *, size: int = SAMPLE_SIZE)
 
     The same index gives the same sample; the cost does not grow with the table.
     """
-    chunks = quote(index.chunk_table)
-    low, high = connection.execute(f"select min(id), max(id) from {chunks}").fetchone()
-    if low is None:
-        return from_blob(b"", dimensions=index.dimensions)
-    step = max(1, (high - low + 1) // size)
-    rows = connection.execute(
-        "with recursive place(n) as (select :low union all select n + :step from place where n + :step <= :high) "
-        f"select distinct (select id from {chunks} where id >= n order by id limit 1) from place limit :size",
-        {"low": low, "high": high, "step": step, "size": size},
-    ).fetchall()
-    ids = [row[0] for row in rows if row[0] is not None]
+    ids = places(connection, index, size=size)
     sample: FloatMatrix = np.empty((len(ids), index.dimensions), dtype="<f4")
     drawn = 0
     for start in range(0, len(ids), _AT_A_TIME):
@@ -40,6 +30,21 @@ def draw(connection: Connection, index: IndexRecord, *, size: int = SAMPLE_SIZE)
             sample[drawn] = vector
             drawn += 1
     return sample[:drawn]
+
+
+def places(connection: Connection, index: IndexRecord, *, size: int) -> list[int]:
+    """Return up to `size` ids of vectors, evenly spread."""
+    chunks = quote(index.chunk_table)
+    low, high = connection.execute(f"select min(id), max(id) from {chunks}").fetchone()
+    if low is None:
+        return []
+    step = max(1, (high - low + 1) // size)
+    rows = connection.execute(
+        "with recursive place(n) as (select :low union all select n + :step from place where n + :step <= :high) "
+        f"select distinct (select id from {chunks} where id >= n order by id limit 1) from place limit :size",
+        {"low": low, "high": high, "step": step, "size": size},
+    ).fetchall()
+    return [row[0] for row in rows if row[0] is not None]
 
 
 def save(connection: Connection, index: IndexRecord, sample: FloatMatrix) -> None:

@@ -75,7 +75,7 @@ def describe(connection: Connection, table: str) -> Source:
     columns = [
         tuple(row) for row in connection.execute("select name, type, pk, hidden from pragma_table_xinfo(?)", (name,))
     ]
-    visible = tuple(Column(column, kind) for column, kind, _pk, hidden in columns if hidden != 1)
+    visible = tuple(Column(column, kind, hidden > 1) for column, kind, _pk, hidden in columns if hidden != 1)
     keys = tuple(column for _pk, column in sorted((pk, column) for column, _type, pk, _hidden in columns if pk))
     has_rowid = _has_rowid(connection, name)
     # An INTEGER PRIMARY KEY is the rowid itself and so needs no index of its own; any other primary key has one.

@@ -27,6 +27,7 @@ from ..laws.quoting import quote
 from ..records import IndexRecord, Source
 from . import names
 from .keyword_index import content_columns
+from .partitions import partition_of
 from .source import UniqueKey
 
 __all__ = ["trigger_sql"]
@@ -80,16 +81,20 @@ class _Triggers:
         return self._trigger("after insert", [*self._settle(), *self._arrive()])
 
     def after_update(self) -> str:
+        partition = partition_of(self.index)
         watched = dict.fromkeys(
             (
                 *self.index.text.columns,
+                *((partition.column,) if partition is not None else ()),
                 *(self.external.columns if self.external else ()),
                 *(column for key in self.unique for column, _collation in key),
                 *(self.source.key_columns if self.source.declared_key else ()),
             )
         )
-        # With a `where`, a change of any column may bring a row in or take it out.
-        event = "after update" if self.index.text.where else f"after update of {', '.join(map(quote, watched))}"
+        # With a `where`, a change of any column may bring a row in or take it out; so it may change a generated column.
+        generated = {column.name for column in self.source.columns if column.generated}
+        unnamed = self.index.text.where or not generated.isdisjoint(watched)
+        event = "after update" if unnamed else f"after update of {', '.join(map(quote, watched))}"
         body = [
             *self._leave_keyword("old"),
             *self._settle(),

@@ -17,13 +17,24 @@ from numpy.typing import NDArray
 
 from ..config import FEW_ALLOWED, ORPHAN_TABLE
 from ..laws.quoting import quote
-from ..laws.vectors import FloatMatrix, FloatVector, from_blob, to_blob
+from ..laws.vectors import FloatMatrix, FloatVector, from_blob
 from ..records import IndexRecord
 from . import blocks, cells
 from .connection import Connection
 from .source import json_list
 
-__all__ = ["delete", "insert", "nearest", "next_id", "orphans", "stack", "vectors"]
+__all__ = [
+    "Choice",
+    "Nearest",
+    "compare",
+    "delete",
+    "insert",
+    "nearest",
+    "next_id",
+    "orphans",
+    "stack",
+    "vectors",
+]
 
 Nearest = tuple[int, int, float]
 """row_id, chunk id, cosine distance."""
@@ -32,20 +43,22 @@ FILTER_GROWTH: Final = 0.3
 """Where a filter leaves the share s of the rows nearby, s ** -0.3 times the cells are read for the same recall: on real
 passages 1.1 times at a half, 1.8 at a tenth, 2.7 at a fiftieth were needed."""
 
+SMALL_PARTS: Final = 64
+"""Chunks of parts up to which they are read whole."""
+
 LEAST_LOOKED_AT: Final = 256
 """Vectors of which it is asked at once whether their rows are chosen."""
 
 
-def insert(connection: Connection, index: IndexRecord, items: Iterable[tuple[int, FloatVector]]) -> None:
-    """Put vectors, as (id, unit vector), into their cells; into cell 0, always searched, where the index has none."""
+def insert(connection: Connection, index: IndexRecord, items: Iterable[tuple[int, int, FloatVector]]) -> None:
+    """Put vectors, as (id, part, unit vector), into their cells; into cell 0, always searched, where the index has
+    none. The part is 0 where the index is not partitioned."""
     listed = list(items)
     if not listed:
         return
-    placed = cells.assign(connection, index, np.stack([vector for _, vector in listed]))
-    connection.executemany(
-        f"insert into {quote(index.vec_table)} (id, cell, embedding) values (?, ?, ?)",
-        [(id_, cell, to_blob(vector)) for (id_, vector), cell in zip(listed, placed, strict=True)],
-    )
+    placed = cells.assign(connection, index, np.stack([vector for _, _, vector in listed]))
+    lines = [(id_, cell, part, vector) for (id_, part, vector), cell in zip(listed, placed, strict=True)]
+    cells.add(connection, index, lines)
 
 
 def delete(connection: Connection, index: IndexRecord, ids: Iterable[int]) -> None:
@@ -72,24 +85,30 @@ def nearest(
     k: int,
     allowed: str | None = None,
     params: Mapping[str, Any] | None = None,
+    parts: Sequence[int] | None = None,
     exact: bool = False,
 ) -> list[Nearest]:
     """Return up to `k` nearest chunks, as (row_id, chunk id, cosine distance), nearest first, ties by row_id.
 
     `allowed` is a subquery that yields the row_ids to choose from, `params` its parameters: the choice is made before
-    the search. A trained index reads the few nearest cells, unless `exact`. Vectors whose row is gone are not among
-    the results.
+    the search. A trained index reads the few nearest cells, unless `exact`. Of a partitioned index only `parts` are
+    read, where they are given. Vectors whose row is gone are not among the results.
     """
     choice = None if allowed is None else Choice(allowed, params or {})
     trained = cells.cells_of(index)
-    if exact or trained is None or trained.probes == 0:
-        return _scan(connection, index, vector, k=k, choice=choice)
+    if exact or trained is None or trained.probes == 0 or _is_small(connection, index, parts):
+        return _scan(connection, index, vector, k=k, choice=choice, parts=parts)
     if choice is None:
-        return _probe(connection, index, vector, k=k, trained=trained)
+        return _probe(connection, index, vector, k=k, trained=trained, parts=parts)
     few = choice.chunks(connection, index, limit=FEW_ALLOWED + 1)
     if len(few) <= FEW_ALLOWED:
-        return _compare(connection, index, vector, few, k=k)
-    return _probe_chosen(connection, index, vector, k=k, trained=trained, choice=choice)
+        return compare(connection, index, vector, few, k=k)
+    return _probe_chosen(connection, index, vector, k=k, trained=trained, choice=choice, parts=parts)
+
+
+def _is_small(connection: Connection, index: IndexRecord, parts: Sequence[int] | None) -> bool:
+    """True where parts are read sooner than the cells nearest by are found in them."""
+    return parts is not None and blocks.count(connection, index, parts=parts, limit=SMALL_PARTS) < SMALL_PARTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,33 +137,54 @@ class Choice:
 
 
 def _scan(
-    connection: Connection, index: IndexRecord, vector: FloatVector, *, k: int, choice: Choice | None
+    connection: Connection,
+    index: IndexRecord,
+    vector: FloatVector,
+    *,
+    k: int,
+    choice: Choice | None,
+    parts: Sequence[int] | None,
 ) -> list[Nearest]:
-    """Compare with every vector."""
-    ids, cosines = blocks.cosines(connection, index, vector)
+    """Compare with every vector, or every one of some parts."""
+    ids, cosines = blocks.cosines(connection, index, vector, inside=blocks.Inside(parts=parts))
     if choice is None:
         return _named(connection, index, ids, cosines, k=k)
+    if parts is not None:
+        return _chosen_of(connection, index, ids, cosines, k=k, choice=choice)[0]
     row_ids = dict(choice.chunks(connection, index))
     kept = np.isin(ids, np.fromiter(row_ids, dtype=np.int64, count=len(row_ids)))
     return _named(connection, index, ids[kept], cosines[kept], k=k, row_ids=row_ids)
 
 
 def _probe(
-    connection: Connection, index: IndexRecord, vector: FloatVector, *, k: int, trained: cells.Cells
+    connection: Connection,
+    index: IndexRecord,
+    vector: FloatVector,
+    *,
+    k: int,
+    trained: cells.Cells,
+    parts: Sequence[int] | None,
 ) -> list[Nearest]:
     """Compare with the vectors of the nearest cells; in ever more cells until there are `k`, in the end with all."""
     probes = trained.probes
     while probes < trained.count:
-        ids, cosines = _read(connection, index, vector, trained, probes)
+        ids, cosines = _read(connection, index, vector, trained, probes, parts)
         found = _named(connection, index, ids, cosines, k=k)
         if len(found) >= k:
             return found
         probes *= 2
-    return _scan(connection, index, vector, k=k, choice=None)
+    return _scan(connection, index, vector, k=k, choice=None, parts=parts)
 
 
 def _probe_chosen(
-    connection: Connection, index: IndexRecord, vector: FloatVector, *, k: int, trained: cells.Cells, choice: Choice
+    connection: Connection,
+    index: IndexRecord,
+    vector: FloatVector,
+    *,
+    k: int,
+    trained: cells.Cells,
+    choice: Choice,
+    parts: Sequence[int] | None,
 ) -> list[Nearest]:
     """Compare with the vectors of the nearest cells, of which only those of chosen rows count.
 
@@ -152,20 +192,25 @@ def _probe_chosen(
     """
     probes = trained.probes
     while probes < trained.count:
-        ids, cosines = _read(connection, index, vector, trained, probes)
+        ids, cosines = _read(connection, index, vector, trained, probes, parts)
         found, share = _chosen_of(connection, index, ids, cosines, k=k, choice=choice)
         needed = math.ceil(trained.probes * max(share, 1e-9) ** -FILTER_GROWTH)
         if len(found) >= k and probes >= needed:
             return found
         probes = max(2 * probes, needed)
-    return _scan(connection, index, vector, k=k, choice=choice)
+    return _scan(connection, index, vector, k=k, choice=choice, parts=parts)
 
 
 def _read(
-    connection: Connection, index: IndexRecord, vector: FloatVector, trained: cells.Cells, probes: int
+    connection: Connection,
+    index: IndexRecord,
+    vector: FloatVector,
+    trained: cells.Cells,
+    probes: int,
+    parts: Sequence[int] | None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     numbers = cells.probe(connection, index, trained, vector, probes=probes)
-    return blocks.cosines(connection, index, vector, inside=blocks.Inside(numbers, trained.first))
+    return blocks.cosines(connection, index, vector, inside=blocks.Inside(numbers, trained.first, parts))
 
 
 def _chosen_of(
@@ -226,7 +271,7 @@ def _row_ids(connection: Connection, index: IndexRecord, ids: Sequence[int]) -> 
     return dict(connection.execute(sql, (json_list(ids),)).fetchall())
 
 
-def _compare(
+def compare(
     connection: Connection, index: IndexRecord, vector: FloatVector, chunks: Sequence[tuple[int, int]], *, k: int
 ) -> list[Nearest]:
     """Compare with these chunks, as (id, row_id), by looking their vectors up."""

@@ -266,3 +266,18 @@ def test_space_is_given_back(run, tmp_path: Path) -> None:
     assert record["bytes_after"] == path.stat().st_size < size / 3
     (again,) = records(run("embeddings", path, "notes", "--compact"))
     assert again["bytes_after"] == record["bytes_after"]
+
+
+def test_partition_by(run, articles: Path) -> None:
+    run("embed", articles, "articles", "title", "body", "--partition-by", "title", "--quiet")
+    assert records(run("embeddings", articles))[0]["partition_by"] == "title"
+    assert "nothing changed" in run("embed", articles, "articles", "title", "body").stderr
+    result = run("embed", articles, "articles", "--partition-by", "body")
+    assert "articles: wordllama with 256 dimensions over title, body answers now" in result.stderr
+    assert records(run("embeddings", articles))[0]["partition_by"] == "body"
+    run("embed", articles, "articles", "--partition-by", "", "--quiet")
+    assert records(run("embeddings", articles))[0]["partition_by"] is None
+    assert (
+        "no column 'boddy'; did you mean 'body'" in run("embed", articles, "articles", "--partition-by", "boddy").stderr
+    )
+    assert run("embed", articles, "--partition-by", "body").exit_code == 2
