@@ -381,7 +381,7 @@ def keys_of(connection: Connection, source: Source, index: IndexRecord, row_ids:
     direct = names.direct_key(source)
     if direct is not None:
         key = f"s.{quote(direct)}"
-        sql = f"select {key} from json_each(?) cross join {table} s on {key} = value"
+        sql = f"select {key} from json_each(?) wanted cross join {table} s on {key} = wanted.value"
         return {row[0]: (row[0],) for row in connection.execute(sql, (json_list(row_ids),)).fetchall()}
     link = names.key_match(source, source_alias="s", row_alias="r", source_first=True)
     columns = ", ".join(f"s.{quote(column)}" for column in source.key_columns)
