@@ -37,10 +37,13 @@ class Place:
     offset: int
     after: str = ""
     """The path of the last row shown, so that the place is found again when rows have come or gone."""
+    ranking: str = ""
+    """By which name the server remembers the ranking, so that no page is cut from another one."""
 
     def token(self) -> str:
         """Return the place as an opaque, URL-safe token."""
-        packed = json.dumps([self.offset, self.after], separators=(",", ":")).encode()
+        parts = [self.offset, self.after, self.ranking]
+        packed = json.dumps(parts if self.ranking else parts[:2], separators=(",", ":")).encode()
         return base64.urlsafe_b64encode(packed).decode().rstrip("=")
 
     @classmethod
@@ -48,12 +51,18 @@ class Place:
         """Read a token. Raises BadOption for anything that `token` did not write."""
         try:
             padded = token.encode("ascii") + b"=" * (-len(token) % 4)
-            offset, after = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+            offset, after, *rest = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+            (ranking,) = rest or ("",)
         except (ValueError, TypeError, binascii.Error) as error:
             raise BadOption("_next is not a token of this page; start again without it") from error
-        if not isinstance(offset, int) or isinstance(offset, bool) or offset < 0 or not isinstance(after, str):
+        if (
+            not isinstance(offset, int)
+            or isinstance(offset, bool)
+            or offset < 0
+            or {type(after), type(ranking)} != {str}
+        ):
             raise BadOption("_next is not a token of this page; start again without it")
-        return cls(min(offset, 2**31), after)
+        return cls(min(offset, 2**31), after, ranking)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,16 @@ Whether the database has changed SQLite knows: `pragma data_version` of a connec
 and each of Datasette's threads has a connection of its own. So a generation is counted per database: whichever
 connection notices a change, or is met for the first time, begins a new one, in which nothing is kept yet. A ranking
 that was begun in an older generation is not kept.
+
+The order from which a first page was cut is remembered longer, under a name that the address of the next page holds:
+its pages joined are then all of it, whatever is written meanwhile.
 """
 
 from __future__ import annotations
 
+import secrets
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -20,14 +25,36 @@ from typing import Any
 
 from ..records import IndexRecord, SearchRequest
 from ..search.engine import Ranking
+from .paging import Order
 
-__all__ = ["Rankings"]
+__all__ = ["Rankings", "identity"]
 
 _KEPT = 48
 """Rankings per database; one of two thousand rows takes about a megabyte."""
 
 _CONNECTIONS = 64
 """Connections remembered per database: the oldest is forgotten, and then met as if for the first time."""
+
+
+_PAGES_SECONDS = 900.0
+"""How long after its last page an order is remembered."""
+
+
+def identity(index: IndexRecord, request: SearchRequest, *, by_meaning: bool, order: object = None) -> str:
+    """Return what two requests for pages of the same ranking have in common.
+
+    `by_meaning` says whether the query's vector was to be had, `order` by what the pages are sorted.
+    """
+    return repr((index.id, by_meaning, replace(request, limit=0, offset=0, columns=None), order))
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    identity: str
+    index: IndexRecord
+    order: Order
+    until: float
+    """By `time.monotonic()`."""
 
 
 @dataclass(slots=True)
@@ -41,6 +68,31 @@ class Rankings:
     come to have its `id`."""
     _kept: OrderedDict[str, tuple[IndexRecord, Ranking]] = field(default_factory=OrderedDict)
 
+    _orders: OrderedDict[str, _Remembered] = field(default_factory=OrderedDict)
+
+    def remember(self, identity: str, index: IndexRecord, order: Order) -> str:
+        """Return the name under which the further pages of an order find it."""
+        with self._lock:
+            same = (
+                name
+                for name, known in self._orders.items()
+                if known.order.ranking is order.ranking and known.identity == identity
+            )
+            name = next(same, None) or secrets.token_urlsafe(6)
+            self._orders[name] = _Remembered(identity, index, order, time.monotonic() + _PAGES_SECONDS)
+            self._orders.move_to_end(name)
+            while len(self._orders) > _KEPT:
+                self._orders.popitem(last=False)
+            return name
+
+    def remembered(self, name: str, identity: str, index: IndexRecord) -> Order | None:
+        """Return the order of a name, None where it is forgotten or belongs to another request."""
+        with self._lock:
+            known = self._orders.get(name)
+        if known is None or (known.identity, known.index) != (identity, index) or known.until < time.monotonic():
+            return None
+        return known.order
+
     def get(
         self,
         conn: Any,
@@ -52,10 +104,10 @@ class Rankings:
     ) -> Ranking:
         """Return the ranking that answers a request, made with `make` where it is not known.
 
-        `by_meaning` says whether the query's vector was to be had. A request whose SQL filters come from the address
+        A request whose SQL filters come from the address
         must not be asked here: SQL may answer otherwise each time (`random()`, `date('now')`).
         """
-        name = repr((index.id, by_meaning, replace(request, limit=0, offset=0, columns=None)))
+        name = identity(index, request, by_meaning=by_meaning)
         generation = self._generation_for(conn)
         with self._lock:
             known = self._kept.get(name)

@@ -33,8 +33,9 @@ from ..store.connection import sqlite_errors
 from ..store.source import check_filter, conjunction, parse_key
 from .companions import look_at
 from .connections import missing_extension
-from .paging import page_at
+from .paging import in_order, offset_of, page_at
 from .query_string import Place, QueryString, key_parts, key_path
+from .rankings import identity
 from .state import PluginState, state_of
 
 __all__ = ["Answer", "Target", "answer", "count_rows", "find_target", "query_vector"]
@@ -65,15 +66,22 @@ class Answer:
     notices: tuple[str, ...]
     """What a reader should know: why search by meaning is missing, that the index is not complete ..."""
     offset: int
+    end: int
+    """Where the next page begins: further than the rows shown where some are gone since the first page."""
+    ranking: str
+    """The name under which further pages find the same order again."""
     seconds: float
 
     @property
     def next_place(self) -> Place | None:
         """Where the next page begins; None on the last."""
-        end = self.offset + len(self.results.hits)
-        if not self.results.hits or end >= self.results.total:
-            return None
-        return Place(end, key_path(self.results.hits[-1].key))
+        return self.place_at(self.end) if self.offset < self.end < self.results.total else None
+
+    def place_at(self, offset: int) -> Place:
+        """Return the place in this order after so many rows."""
+        keys = self.results.match_keys
+        after = key_path(keys[offset - 1]) if 0 < offset <= len(keys) else ""
+        return Place(offset, after, self.ranking)
 
 
 async def find_target(datasette: Any, database: str, table: str) -> Target:
@@ -145,7 +153,7 @@ async def _answer(
     request = replace(request, opinion=opinion)
     kept = state_of(datasette).rankings_of(target.database)
 
-    def run(conn: Any) -> tuple[SearchResults, int]:
+    def run(conn: Any) -> tuple[SearchResults, int, str]:
         for each in (*filters, *within):
             check_filter(conn, target.source, each)
         like = None if query.like is None else parse_key(conn, target.source, key_parts(query.like))
@@ -154,18 +162,26 @@ async def _answer(
         def make() -> Ranking:
             return rank(conn, target.index, asked, vector=vector)
 
+        by = {"by": query.sort, "descending": query.descending}
+        same = identity(target.index, asked, by_meaning=vector is not None, order=by)
         with answering(conn, target.index):
-            if query.wheres:
-                ranking = make()
-            else:
-                ranking = kept.get(conn, target.index, asked, by_meaning=vector is not None, make=make)
-            return page_at(conn, target.index, asked, ranking, query.place, by=query.sort, descending=query.descending)
+            order, offset = kept.remembered(query.place.ranking, same, target.index), query.place.offset
+            if order is None:
+                if query.wheres:
+                    ranking = make()
+                else:
+                    ranking = kept.get(conn, target.index, asked, by_meaning=vector is not None, make=make)
+                order = in_order(conn, target.index, ranking, by=query.sort, descending=query.descending)
+                offset = offset_of(order, query.place)
+            results = page_at(conn, target.index, asked, order, offset)
+        return results, offset, kept.remember(same, target.index, order) if results.total > query.size else ""
 
-    results, offset = await in_database(datasette, target.database, run)
+    results, offset, name = await in_database(datasette, target.database, run)
     told = (*notices, *results.warnings, *doubts)
     if target.index.state != "ready":
         told += ("This index is still being built, so rows are missing here. Finish it with: sqlite-utils embed.",)
-    return Answer(results, tuple(dict.fromkeys(told)), offset, time.perf_counter() - started)
+    end = min(offset + query.size, results.total)
+    return Answer(results, tuple(dict.fromkeys(told)), offset, end, name, time.perf_counter() - started)
 
 
 async def _opinion(

@@ -452,8 +452,7 @@ def _previous_url(query: QueryString, found: Answer | None) -> str | None:
     before = max(0, found.offset - max(1, query.size))
     if before == 0:
         return query.link()
-    after = key_path(found.results.match_keys[before - 1]) if before <= len(found.results.match_keys) else ""
-    return query.link(replace={"_next": Place(before, after).token()})
+    return query.link(replace={"_next": found.place_at(before).token()})
 
 
 def _next_url(datasette: Any, request: Any, query: QueryString, found: Answer | None) -> str | None:
@@ -479,8 +478,8 @@ async def _csv(datasette: Any, asked: Asked) -> Any:
     if not datasette.setting("allow_csv_stream"):
         raise Forbidden("CSV streaming is switched off on this site")
 
-    async def page_at(offset: int) -> Answer:
-        query = replace(asked.query, size=MAX_LIMIT, place=Place(offset))
+    async def page_at(place: Place) -> Answer:
+        query = replace(asked.query, size=MAX_LIMIT, place=place)
         return await answer(
             datasette,
             asked.target,
@@ -492,7 +491,7 @@ async def _csv(datasette: Any, asked: Asked) -> Any:
             rerankers=asked.settings.rerankers,
         )
 
-    first = await page_at(0)  # before the headers are sent, so that an error still has a status
+    first = await page_at(Place(0))  # before the headers are sent, so that an error still has a status
 
     async def stream(writer: Any) -> None:
         found: Answer | None = first
@@ -502,7 +501,7 @@ async def _csv(datasette: Any, asked: Asked) -> Any:
             await writer.write(_csv_text(records, header=header))
             header = False
             place = found.next_place
-            found = None if place is None else await page_at(place.offset)
+            found = None if place is None else await page_at(place)
 
     name = "".join(letter if letter.isalnum() else "-" for letter in asked.target.source.table)
     headers = {

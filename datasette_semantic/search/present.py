@@ -26,7 +26,7 @@ def present(
     page: Sequence[tuple[int, Fused]],
     chunk_ids: Mapping[int, int],
 ) -> tuple[Hit, ...]:
-    """Return the hits of one page of `(rank, row)`, in order.
+    """Return the hits of one page of `(rank, row)`, in order, but for rows that are gone since they were ranked.
 
     Raises NoSuchColumn where `request.columns` names one that is not there.
     """
@@ -41,7 +41,9 @@ def present(
     hits = []
     for rank, fused in page:
         candidate = fused.candidate
-        values = rows.get(candidate.row_id, {})
+        if candidate.row_id not in rows:
+            continue
+        values = rows[candidate.row_id]
         span = spans.get(chunk_ids.get(candidate.row_id, -1))
         hits.append(
             Hit(

@@ -31,11 +31,11 @@ def test_a_link_to_the_same_state_reads_the_same(pairs: list[tuple[str, str]]) -
         assert again == query
 
 
-@given(st.integers(0, 10**6), st.text(max_size=50))
-def test_places_come_back(offset: int, after: str) -> None:
-    token = Place(offset, after).token()
+@given(st.integers(0, 10**6), st.text(max_size=50), st.text(max_size=10))
+def test_places_come_back(offset: int, after: str, ranking: str) -> None:
+    token = Place(offset, after, ranking).token()
     assert re.fullmatch(r"[A-Za-z0-9_-]+", token)
-    assert Place.from_token(token) == Place(offset, after)
+    assert Place.from_token(token) == Place(offset, after, ranking)
 
 
 @given(st.text(max_size=60))

@@ -110,3 +110,86 @@ def test_a_ranking_begun_before_a_write_is_not_kept(tmp_path: Path) -> None:
 
         assert ask(one, overtaken) == "old"
         assert ask(other, lambda: "never") == "new"
+
+
+# --- pages of one order ----------------------------------------------------------------------------------------------
+
+
+async def pages(datasette: Any, rest: str, between: Callable[[list[int]], None]) -> list[list[int]]:
+    """Return the ids on each page; `between` is called with those of a page before the next one is asked for."""
+    found, path = [], f"{SEARCH}.json{rest}"
+    while path:
+        body = await get_json(datasette, path)
+        found.append([row["id"] for row in body["rows"]])
+        between(found[-1])
+        path = (body["next_url"] or "").removeprefix("http://localhost")
+    return found
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("mode", ["hybrid", "semantic", "keyword"])
+@pytest.mark.parametrize("order", ["", "&_sort=year", "&_where=year+>+0"])
+async def test_no_row_is_lost_or_shown_twice_while_rows_are_written(
+    make: Make, tmp_path: Path, mode: str, order: str
+) -> None:
+    path = write_articles(tmp_path / "articles.db", count=120)
+    datasette = make([path])
+    rest = f"?q=storm+harbour&mode={mode}{order}"
+    before = [id_ for page in await pages(datasette, f"{rest}&_size=1000", lambda _page: None) for id_ in page]
+    gone: set[int] = set()
+
+    def write(page: list[int]) -> None:
+        with closing(sqlite3.connect(path)) as database, database:
+            database.execute("delete from articles where id in (?, ?)", (page[-1], before[-1 - len(gone)]))
+            gone.update((page[-1], before[-1 - len(gone)]))
+            words = [("storm harbour storm", "storm storm harbour")] * 5
+            database.executemany("insert into articles (title, body, year) values (?, ?, 1960)", words)
+            database.execute("update articles set body = body || ' tide tide', year = 2100 - year where id % 7 = 0")
+        with SemanticIndex(path, "articles") as index:
+            index.update()
+
+    joined = [id_ for page in await pages(datasette, f"{rest}&_size=15", write) for id_ in page]
+    assert len(joined) == len(set(joined))
+    assert [id_ for id_ in joined if id_ not in gone] == [id_ for id_ in before if id_ not in gone]
+    assert max(joined) <= 120, "rows that have come are for the next search"
+
+
+@pytest.mark.asyncio
+async def test_a_page_whose_rows_are_all_gone_leads_on(make: Make, tmp_path: Path) -> None:
+    path = write_articles(tmp_path / "articles.db", count=60)
+    datasette = make([path])
+    first = await get_json(datasette, f"{SEARCH}.json?q=storm&_size=5")
+    whole = await get_json(datasette, f"{SEARCH}.json?q=storm&_size=15")
+    with closing(sqlite3.connect(path)) as database, database:
+        database.executemany("delete from articles where id = ?", [(row["id"],) for row in whole["rows"][5:10]])
+    second = await get_json(datasette, first["next_url"].removeprefix("http://localhost"))
+    assert second["rows"] == []
+    third = await get_json(datasette, second["next_url"].removeprefix("http://localhost"))
+    assert third["rows"] == whole["rows"][10:]
+
+
+@pytest.mark.asyncio
+async def test_an_order_serves_its_own_request_only(make: Make, articles_file: Path, made: list[Any]) -> None:
+    datasette = make([articles_file], settings={"num_sql_threads": 1})
+    token = (await get_json(datasette, f"{SEARCH}.json?q=storm&_where=year+>+1990"))["next"]
+    assert len(made) == 1
+    own = await get_json(datasette, f"{SEARCH}.json?q=storm&_where=year+>+1990&_next={token}")
+    assert (len(made), own["rows"][0]["rank"]) == (1, 21)
+    for rest in ("q=storm&_where=year+>+1991", "q=storm", "q=harbour", "q=storm&mode=keyword"):
+        await get_json(datasette, f"{SEARCH}.json?{rest}&_next={token}")
+    assert len(made) == 5
+
+
+def test_orders_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: Any = rankings.Rankings()
+    index: Any = object()
+    orders: list[Any] = [rankings.Order(f"ranking {number}", None) for number in range(60)]  # type: ignore[arg-type]
+    names = [kept.remember("a search", index, order) for order in orders]
+    assert len(set(names)) == 60
+    assert kept.remembered(names[0], "a search", index) is None
+    assert kept.remembered(names[-1], "a search", index) is orders[-1]
+    assert kept.remembered(names[-1], "another", index) is None
+    assert kept.remember("a search", index, orders[-1]) == names[-1]
+    monkeypatch.setattr(rankings, "_PAGES_SECONDS", -1)
+    name = kept.remember("a search", index, orders[0])
+    assert kept.remembered(name, "a search", index) is None
