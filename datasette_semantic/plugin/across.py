@@ -29,6 +29,9 @@ from .table_search import asset, card_of, label_column, modes_of, search_path
 
 __all__ = ["respond"]
 
+_CARRIED = ("table", "_size", "weak", "_weights", "_fusion", "_rrf_k", "_diversity")
+"""What the form takes along."""
+
 _RANK_CONSTANT = 60
 _TABLE_SECONDS = 5.0
 """A table that takes longer is left out with a word of warning."""
@@ -91,9 +94,8 @@ async def respond(datasette: Any, request: Any, databases: Sequence[str] | None,
     next_link = query.link(replace={"_next": Place(end).token()}) if shown and end < len(ranking) else None
     if format_ == "json":
         next_url = None if next_link is None else str(datasette.absolute_url(request, next_link))
-        weak = sum(found.answer.results.weak for found in searched)
         first = offset + 1
-        body = _envelope(query, shown, answers, notices, meant, total=total, weak=weak, first=first, next_url=next_url)
+        body = _envelope(query, shown, answers, notices, meant, total=total, first=first, next_url=next_url)
         return json_response(datasette, body, next_url=next_url, lines=query.lines)
     context = _context(datasette, query, databases, targets, answers, shown, chosen, notices, meant, total, next_link)
     html = await datasette.render_template(
@@ -192,7 +194,6 @@ def _envelope(
     meant: str | None,
     *,
     total: int,
-    weak: int,
     first: int,
     next_url: str | None,
 ) -> Any:
@@ -204,7 +205,7 @@ def _envelope(
         "rows": rows,
         "total": total,
         "truncated": any(found.answer.results.truncated for found in answers),
-        "weak": weak,
+        "weak": _weak(query, answers),
         "next": None if next_url is None else Place(first - 1 + len(shown)).token(),
         "next_url": next_url,
         "facet_results": {"results": {"table": _facet(query, answers).as_dict()}, "timed_out": []},
@@ -227,6 +228,12 @@ def _facet(query: QueryString, answers: Sequence[Found]) -> FacetBlock:
         for found in answers
     )
     return FacetBlock("table", "column", values, truncated=False, remove_url=None)
+
+
+def _weak(query: QueryString, answers: Sequence[Found]) -> int:
+    """Return how many weaker matches the tables that are shown have left out."""
+    chosen = _chosen(query)
+    return sum(found.answer.results.weak for found in answers if not chosen or found.name in chosen)
 
 
 def _record(each: Ranked, rank: int) -> dict[str, Any]:
@@ -282,11 +289,15 @@ def _context(
         script=asset(datasette, "semantic.js"),
         q=query.q,
         modes=modes_of(query),
-        hidden_fields=tuple(pair for pair in query.pairs if pair[0] in ("table", "_size")),
+        hidden_fields=tuple(pair for pair in query.pairs if pair[0] in _CARRIED),
         live=all(target.index.model == DEFAULT_MODEL for target in targets),
         searching=bool(query.q.strip()),
         cards=tuple(cards),
         total=total,
+        truncated=any(found.answer.results.truncated for found in answers if not chosen or found.name in chosen),
+        weak=_weak(query, answers),
+        weak_url=query.link(replace={"weak": "1"}),
+        strong_url=query.link(replace={"weak": None}) if query.weak else None,
         first=offset + 1,
         milliseconds=max([1, *(round(found.answer.seconds * 1_000) for found in answers)]),
         notices=notices,

@@ -212,6 +212,11 @@ class AcrossPage:
     searching: bool
     cards: tuple[Card, ...]
     total: int
+    truncated: bool
+    """True where some table has more matches than are ranked."""
+    weak: int
+    weak_url: str
+    strong_url: str | None
     first: int
     milliseconds: int
     notices: tuple[str, ...]

@@ -1,4 +1,5 @@
-"""On real films: totals and facet counts are what plain SQL counts over the match set, however much filters leave."""
+"""On real films: totals and facet counts are what plain SQL counts over the match set, however much filters leave; what
+has nothing to do with films does not fill the page."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 from sqlite_utils.utils import sqlite3
 
-from .conftest import Make, embed, get_json
+from .conftest import Make, embed, get, get_json
 
 SHARES = (0.5, 0.05, 0.001, 0.0001)
 SEARCH = "/films/movies_facets/-/hybrid-search.json"
@@ -103,3 +104,53 @@ async def test_counts_are_true(make: Make, films: Path, mode: str, share: float)
                     left, after = await whole_set(datasette, picked)
                     assert after["total"] == len(left) == value["count"], (query, name, value["value"])
                     assert set(left) <= set(ids)
+
+
+OFF_TOPIC = """
+postgres vacuum full lock | mitochondrial dna replication | gradient descent learning rate | tax deduction home office
+sourdough starter hydration | carburetor float adjustment | photosynthesis light reactions | mortgage refinancing rates
+git rebase interactive | css flexbox center div | oauth token refresh | docker compose volumes | vitamin d dosage
+regular expression lookahead | knee replacement recovery | tomato blight treatment | compost ratio carbon nitrogen
+bicycle derailleur adjustment | lawn mower won't start | how to file a tax return | convert celsius to fahrenheit
+best running shoes flat feet | excel pivot table | pandas groupby aggregate | asyncio event loop closed
+cholesterol lowering diet | insulin resistance symptoms | dishwasher not draining | wifi router channel interference
+python virtualenv activate | quantum entanglement bell inequality | plate tectonics subduction | french subjunctive
+enzyme kinetics michaelis menten | passport renewal processing time | student loan forgiveness | 4k monitor refresh rate
+usb c power delivery | crochet blanket pattern | gluten free bread recipe | espresso grind size | marathon training plan
+chess sicilian defense | stock options vesting | roth ira contribution limit | roof shingle replacement cost
+water heater anode rod | kubernetes ingress timeout | nginx reverse proxy config | terraform state lock
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.asyncio
+async def test_what_is_off_topic_does_not_fill_the_page(make: Make, films: Path) -> None:
+    datasette = make([films], settings={"sql_time_limit_ms": 10_000})
+    asked = [each.strip() for line in OFF_TOPIC.strip().splitlines() for each in line.split("|")]
+    assert len(asked) == 50
+    noisy = []
+    for query in asked:
+        body = await get_json(datasette, f"{SEARCH}?{urlencode({'q': query})}")
+        if any(row["keyword_rank"] is None for row in body["rows"]):
+            noisy.append(query)
+            assert body["warnings"] or len(body["rows"]) > sum(row["keyword_rank"] is None for row in body["rows"])
+    assert len(noisy) <= 5, noisy
+
+
+@pytest.mark.slow
+@pytest.mark.asyncio
+@pytest.mark.parametrize("page", ["/films/movies_facets/-/hybrid-search", "/-/hybrid-search"])
+async def test_weaker_matches_are_one_click_away(make: Make, films: Path, page: str) -> None:
+    datasette = make([films], settings={"sql_time_limit_ms": 10_000})
+    query = "q=tomato+blight+treatment"
+    body = await get_json(datasette, f"{page}.json?{query}")
+    assert body["weak"] > 0
+    assert (
+        f'href="{page}?{query}&amp;weak=1">{body["weak"]:,} weaker match'
+        in (await get(datasette, f"{page}?{query}")).text
+    )
+    all_of_them = await get_json(datasette, f"{page}.json?{query}&weak=1")
+    assert (all_of_them["weak"], all_of_them["total"]) == (0, body["total"] + body["weak"])
+    text = (await get(datasette, f"{page}?{query}&weak=1")).text
+    assert f'href="{page}?{query}">Leave weaker matches out' in text
+    assert '<input type="hidden" name="weak" value="1">' in text
