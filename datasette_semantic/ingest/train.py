@@ -30,9 +30,13 @@ _GROWTH = 4
 and when so small a part of them is left: then most of its cells' space stands empty."""
 _LEAST = 2_000
 """Vectors below which an index that has shrunk keeps its cells."""
-_QUERIES = 150
+_QUERIES = 300
 """Vectors of the index that serve as queries when recall is measured."""
 _NEIGHBOURS = 10
+_MARGIN = 0.85
+"""Of the misses that are allowed only so many are planned for: what people ask lies a little farther from the rows than
+the rows do from each other (100,000 passages: probes that found 0.951 of the rows' own neighbours found 0.944 of those
+of held-out passages)."""
 
 
 def needs_training(index: IndexRecord, *, vectors: int, least: int = TRAIN_AT) -> bool:
@@ -126,7 +130,7 @@ def _least_probes(connection: Connection, index: IndexRecord, wanted: float) -> 
     if not len(ranks):
         return 1, 1.0
     reached = np.searchsorted(ranks, np.arange(1, trained.count + 1), side="right") / len(ranks)
-    probes = int(np.argmax(reached >= wanted)) + 1
+    probes = int(np.argmax(reached >= 1 - _MARGIN * (1 - wanted))) + 1
     return probes, round(float(reached[probes - 1]), 4)
 
 
@@ -141,11 +145,14 @@ def _true_neighbours(
     depth = _NEIGHBOURS + 1
     best = np.full((len(queries), depth), -np.inf, dtype=np.float32)
     best_ids = np.zeros((len(queries), depth), dtype=np.int64)
-    for block in blocks(connection, index):
-        similarity = queries @ block.vectors.T
-        similarity[parts != block.part] = -np.inf
+    for some in gathered(blocks(connection, index)):
+        similarity = queries @ np.concatenate([block.vectors for block in some]).T
+        ids = np.concatenate([block.ids for block in some])
+        similarity[
+            parts[:, None] != np.repeat([block.part for block in some], [len(block.ids) for block in some])
+        ] = -np.inf
         values = np.concatenate([best, similarity], axis=1)
-        numbers = np.concatenate([best_ids, np.broadcast_to(block.ids, similarity.shape)], axis=1)
+        numbers = np.concatenate([best_ids, np.broadcast_to(ids, similarity.shape)], axis=1)
         keep = np.argpartition(-values, depth - 1, axis=1)[:, :depth]
         best = np.take_along_axis(values, keep, axis=1)
         best_ids = np.take_along_axis(numbers, keep, axis=1)
