@@ -67,6 +67,7 @@ from .search.related import related_rows
 from .search.request import (
     JUDGED_WEIGHTS,
     check_boosts,
+    check_column_weights,
     check_diversity,
     check_limit,
     check_mode,
@@ -139,6 +140,7 @@ class SemanticIndex:
         vectors_from: str | Path | None = None,
         partition_by: str | None = None,
         recall: float | None = None,
+        column_weights: Mapping[str, float] | None = None,
     ) -> SemanticIndex:
         """Declare an index; `update()` then fills it. An index that is there already and was made alike is returned
         as it is.
@@ -162,6 +164,9 @@ class SemanticIndex:
         large index need not read every vector: 0.95 where none is given, every vector for 1. An index that is there
         already is measured for it by the next `update()`, and neither embedded nor built anew.
 
+        `column_weights` says how much more, or less, a word counts in a column: `{"title": 3}`. Titles count 1.5 where
+        nothing is said of them, other columns 1. It holds from the next search on; nothing is built anew.
+
         Raises InputError (no such table or column, nothing to embed), ModelError, ExtensionMissing, DatabaseProblem;
         the file is then as it was.
         """
@@ -178,6 +183,7 @@ class SemanticIndex:
                     text = wanted.text
                 else:
                     text = text_spec(connection, source, columns=columns, template=template, where=where)
+                _check_columns_weighed(column_weights, source, text, wanted)
                 prepare(connection)
                 with _offered(connection, source, vectors_from, where) as supply:
                     chosen, own = _chosen(wanted, model, task, dimensions, query_prefix, document_prefix, supply)
@@ -210,8 +216,7 @@ class SemanticIndex:
                 elif adoption is not None:
                     with transaction(connection):
                         catalog.save_settings(connection, wanted, {**wanted.settings, **as_setting(adoption)})
-                if least is not None:
-                    _hold_to(connection, source, least)
+                _hold_to(connection, source, recall=least, column_weights=column_weights)
         except BaseException:
             if owned:
                 connection.close()
@@ -623,7 +628,7 @@ class SemanticIndex:
         `update()` measures how much of the index they must read for it. Raises BadOption, DatabaseProblem."""
         least = check_recall(recall)
         with translated():
-            _hold_to(self._connection, self.source, least)
+            _hold_to(self._connection, self.source, recall=least)
             self.record = catalog.find(self._connection, self.source.table)
 
     def keep_weights(self, weights: ListWeights | None) -> None:
@@ -638,6 +643,17 @@ class SemanticIndex:
                 settings[JUDGED_WEIGHTS] = asdict(weights)
             catalog.save_settings(self._connection, current, settings)
         self.record = catalog.find(self._connection, self.source.table)
+
+    def keep_column_weights(self, weights: Mapping[str, float] | None) -> None:
+        """Have words count more, or less, in some columns from now on, as in `create`; None returns to the usual.
+
+        Raises NoSuchColumn, BadOption, DatabaseProblem.
+        """
+        with translated():
+            self.record = catalog.find(self._connection, self.source.table)
+            _check_columns_weighed(weights, self.source, self.record.text, change.wanted(self._connection, self.record))
+            _hold_to(self._connection, self.source, column_weights=weights or {})
+            self.record = catalog.find(self._connection, self.source.table)
 
     def status(self) -> IndexStatus:
         """Return what `embeddings` lists of the index that answers."""
@@ -797,11 +813,36 @@ def _holds_vectors(connection: Connection, index: IndexRecord) -> bool:
     return adopting(index) is not None or chunks.count(connection, index)[1] > 0
 
 
-def _hold_to(connection: Connection, source: Source, recall: float) -> None:
-    """Note the recall that is wanted of the index asked for last."""
+def _check_columns_weighed(
+    weights: Mapping[str, float] | None, source: Source, text: TextSpec, index: IndexRecord | None
+) -> None:
+    """Raise NoSuchColumn or BadOption where these weights are for other columns than those of a text and an index."""
+    if weights is not None:
+        there = index.keyword.columns if index is not None and index.keyword else ()
+        check_column_weights(weights, columns=tuple(dict.fromkeys((*text.columns, *there))), table=source.table)
+
+
+def _hold_to(
+    connection: Connection,
+    source: Source,
+    *,
+    recall: float | None = None,
+    column_weights: Mapping[str, float] | None = None,
+) -> None:
+    """Note what is wanted of the index asked for last; the weights of columns hold for the one that answers too."""
+    if recall is None and column_weights is None:
+        return
     with transaction(connection):
-        index = change.wanted(connection, catalog.find(connection, source.table))
-        catalog.save_settings(connection, index, {**index.settings, cells.RECALL: recall})
+        answering = catalog.find(connection, source.table)
+        last = change.wanted(connection, answering)
+        for index in {answering.id: answering, last.id: last}.values():
+            wishes: dict[str, Any] = {}
+            if recall is not None and index.id == last.id:
+                wishes[cells.RECALL] = recall
+            if column_weights is not None:
+                wishes[catalog.COLUMN_WEIGHTS] = {name: float(weight) for name, weight in column_weights.items()}
+            if wishes:
+                catalog.save_settings(connection, index, {**index.settings, **wishes})
 
 
 def _chosen(

@@ -108,6 +108,10 @@ class AsyncSemanticIndex:
         """Search with these weights from now on; None returns to the index's own."""
         await self._run(partial(self._index.keep_weights, weights))
 
+    async def keep_column_weights(self, weights: Mapping[str, float] | None) -> None:
+        """Have words count more, or less, in some columns from now on; None returns to the usual."""
+        await self._run(partial(self._index.keep_column_weights, weights))
+
     async def export(self, path: str | Path) -> int:
         """Write every vector to an `.npy` or `.parquet` file; return how many there are."""
         return await self._run(partial(self._index.export, path))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -27,6 +27,7 @@ class Declaration:
     partition_by: str | None = None
     """None for what the index has, "" for none."""
     recall: float | None = None
+    column_weights: Mapping[str, float] | None = None
     task: str | None = None
     dimensions: int | None = None
     query_prefix: str | None = None
@@ -71,6 +72,7 @@ class Declaration:
             tokenize=self.tokenize,
             partition_by=self.partition_by,
             recall=self.recall,
+            column_weights=self.column_weights,
             **self.asked,
             on_mismatch=self.on_mismatch,
             allow_empty=True,

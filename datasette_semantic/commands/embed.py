@@ -36,7 +36,7 @@ _HOW_TO_RUN = (
 )
 """Options that say how to run, not how an index is made."""
 
-_WITHOUT_COLUMNS = ("recall", "partition_by")
+_WITHOUT_COLUMNS = ("recall", "partition_by", "column_weights")
 """Options that an index takes without its columns being named again."""
 
 
@@ -72,6 +72,15 @@ _WITHOUT_COLUMNS = ("recall", "partition_by")
     type=click.FloatRange(0, 1, min_open=True),
     help="Share of the ten nearest that a search must find in a large index; 1 reads every vector [default: 0.95]",
 )
+@click.option(
+    "column_weights",
+    "--column-weight",
+    nargs=2,
+    multiple=True,
+    type=(str, click.FloatRange(0, min_open=True)),
+    metavar="COLUMN WEIGHT",
+    help="How much a word counts in a column [default: 1.5 in titles, 1 elsewhere]; repeatable",
+)
 @click.option("--concurrency", type=click.IntRange(1, 64), default=1, show_default=True, help="Calls at a time")
 @click.option("--max-rpm", type=click.FloatRange(0, min_open=True), help="Most requests a minute")
 @click.option("--max-tpm", type=click.FloatRange(0, min_open=True), help="Most tokens a minute")
@@ -102,6 +111,7 @@ def embed(
     vectors_from: str | None,
     partition_by: str | None,
     recall: float | None,
+    column_weights: tuple[tuple[str, float], ...],
     concurrency: int,
     max_rpm: float | None,
     max_tpm: float | None,
@@ -144,6 +154,7 @@ def embed(
         "document_prefix": document_prefix,
         "vectors_from": vectors_from,
         "partition_by": partition_by,
+        "column_weights": dict(column_weights) or None,
     }
     if dry_run:
         limits = {"price": price, "max_rpm": max_rpm, "max_tpm": max_tpm}
@@ -175,7 +186,7 @@ def _planned(
     """Yield a line per table that says what a run would do."""
     from ..api import SemanticIndex, indexes
 
-    arguments = {name: value for name, value in choices.items() if name != "tokenize"} | limits
+    arguments = {name: value for name, value in choices.items() if name not in ("tokenize", "column_weights")} | limits
     tables = [table] if table else [index.record.table for index in indexes(path)]
     for name in tables:
         plan = SemanticIndex.plan(path, name, columns, **arguments)
@@ -261,7 +272,10 @@ def _chosen(path: str, table: str | None, columns: tuple[str, ...], choices: dic
     if table is not None and choices["partition_by"] is not None:
         return [SemanticIndex.create(path, table, **choices)]
     if table is not None:
-        return [SemanticIndex(path, table)]
+        index = SemanticIndex(path, table)
+        if choices["column_weights"] is not None:
+            index.keep_column_weights(choices["column_weights"])
+        return [index]
     found = indexes(path)
     if not found:
         raise click.ClickException(f"{path} has no index yet; make one: sqlite-utils embed {path} TABLE COLUMN...")

@@ -77,13 +77,18 @@ TITLE_WEIGHT: Final = 1.5
 _TITLES: Final = frozenset("title name heading headline subject label caption summary topic question".split())
 
 
-def column_weights(columns: Sequence[str]) -> tuple[float, ...]:
-    """Return bm25's weight for each column of a keyword index, empty where all weigh the same.
+def column_weights(
+    columns: Sequence[str], asked: Mapping[str, float] | None = None, *, titles: bool = True
+) -> tuple[float, ...]:
+    """Return bm25's weight for each column of a keyword index, empty where all weigh 1.
 
-    A title is known by its column's name: the last word of it, as in `page_title`.
+    `asked` are the columns whose weight was chosen. Of the others a title weighs more (unless `titles` is false): it is
+    known by its column's name, the last word of it, as in `page_title`.
     """
-    weights = tuple(TITLE_WEIGHT if _last_word(column) in _TITLES else 1.0 for column in columns)
-    return weights if len(set(weights)) > 1 else ()
+    usual = {column: TITLE_WEIGHT if titles and _last_word(column) in _TITLES else 1.0 for column in columns}
+    weights = tuple((asked or {}).get(column, weight) for column, weight in usual.items())
+    # Titles alone weigh nothing against each other.
+    return weights if len(set(weights)) > 1 or asked else ()
 
 
 def _last_word(column: str) -> str:

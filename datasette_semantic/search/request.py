@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any, get_args
 
 from ..config import MAX_LIMIT, MAX_RERANKED
-from ..errors import BadOption
+from ..errors import BadOption, NoSuchColumn
 from ..records import MODES, Boost, FusionMethod, IndexRecord, ListWeights, Mode, Rerank
 
 __all__ = [
     "JUDGED_WEIGHTS",
     "check_boosts",
+    "check_column_weights",
     "check_diversity",
     "check_limit",
     "check_mode",
@@ -60,6 +61,18 @@ def _whole(name: str, value: Any, *, highest: int | None) -> int:
         span = f"between 0 and {highest}" if highest is not None else "from 0 up"
         raise BadOption(f"{name} is a whole number {span}, not {value!r}")
     return int(value)
+
+
+def check_column_weights(weights: Any, *, columns: Collection[str], table: str) -> dict[str, float]:
+    """Return how much words count in columns: numbers above 0, by column. Raises NoSuchColumn too."""
+    if not isinstance(weights, Mapping):
+        raise BadOption(f"column weights go by column, as in {{'title': 3}}, not {weights!r}")
+    for column, weight in weights.items():
+        if column not in columns:
+            raise NoSuchColumn(f"the index of {table!r} holds no column {column!r}; it holds: {', '.join(columns)}")
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight < math.inf:
+            raise BadOption(f"the weight of column {column!r} is a number above 0, not {weight!r}")
+    return {column: float(weight) for column, weight in weights.items()}
 
 
 def check_weights(weights: Any, *, fusion: Any, default: ListWeights, rrf_k: Any = None) -> ListWeights:

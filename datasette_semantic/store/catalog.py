@@ -10,15 +10,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
-from typing import Any, Literal
+from dataclasses import asdict, replace
+from typing import Any, Final, Literal
 
 from ..config import BESIDE_TABLE, CATALOG_TABLE
 from ..errors import IndexChanged, NoSuchIndex
+from ..laws.analysis import column_weights
 from ..records import ChunkSpec, IndexRecord, KeywordSpec, TextSpec
 from .connection import Connection, snapshot, sqlite_errors, transaction
 
 __all__ = [
+    "COLUMN_WEIGHTS",
     "CREATE_BESIDE",
     "CREATE_CATALOG",
     "Role",
@@ -40,6 +42,9 @@ __all__ = [
     "settings",
     "writing",
 ]
+
+COLUMN_WEIGHTS: Final = "column_weights"
+"""The setting that holds what was chosen to weigh more or less in the keyword list: column to weight."""
 
 Role = Literal["next", "previous", "leaving"]
 """What an index that does not answer is there for."""
@@ -268,24 +273,27 @@ def _from_row(row: Any) -> IndexRecord:
     (id_, table, text, chunks, keyword, model, dimensions, vec_table, chunk_table, row_table, state, settings) = tuple(
         row
     )
-    text_spec = json.loads(text)
+    text_spec, chosen = json.loads(text), json.loads(settings)
     return IndexRecord(
         id=id_,
         table=table,
         text=TextSpec(**(text_spec | {"columns": tuple(text_spec["columns"])})),
         chunks=ChunkSpec(**json.loads(chunks)),
-        keyword=None if keyword is None else _keyword_spec(json.loads(keyword)),
+        keyword=None if keyword is None else _keyword_spec(json.loads(keyword), chosen.get(COLUMN_WEIGHTS)),
         model=model,
         dimensions=dimensions,
         vec_table=vec_table,
         chunk_table=chunk_table,
         row_table=row_table,
         state=state,
-        settings=json.loads(settings),
+        settings=chosen,
     )
 
 
-def _keyword_spec(fields: dict[str, Any]) -> KeywordSpec:
-    return KeywordSpec(
+def _keyword_spec(fields: dict[str, Any], weights: Mapping[str, float] | None) -> KeywordSpec:
+    spec = KeywordSpec(
         **(fields | {"columns": tuple(fields["columns"]), "column_weights": tuple(fields["column_weights"])})
     )
+    if weights is None:
+        return spec
+    return replace(spec, column_weights=column_weights(spec.columns, weights, titles=spec.owned))

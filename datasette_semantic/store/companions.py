@@ -73,6 +73,9 @@ _COUNTED = "sqlite_sequence"
 RELATED = "related_tables"
 """The setting that names the tables of related rows which were written from an index."""
 
+_INHERITED = (_COUNTED, RECALL, RELATED, catalog.COLUMN_WEIGHTS)
+"""Settings that outlive an index: what is asked of whatever answers for the table."""
+
 
 def create(
     connection: Connection, source: Source, record: IndexRecord, *, role: catalog.Role | None = None
@@ -98,7 +101,7 @@ def create(
 
 def inherited(index: IndexRecord) -> dict[str, Any]:
     """Return the settings that an index in the place of this one takes over."""
-    return {name: index.settings[name] for name in (_COUNTED, RECALL, RELATED) if name in index.settings}
+    return {name: index.settings[name] for name in _INHERITED if name in index.settings}
 
 
 def own_fts(connection: Connection, table: str) -> set[str]:

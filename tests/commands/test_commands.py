@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from sqlite_utils.utils import sqlite3
 
+from datasette_semantic.api import SemanticIndex
+
 
 def records(result) -> list[dict]:
     assert result.exit_code == 0, result.output
@@ -281,3 +283,14 @@ def test_partition_by(run, articles: Path) -> None:
         "no column 'boddy'; did you mean 'body'" in run("embed", articles, "articles", "--partition-by", "boddy").stderr
     )
     assert run("embed", articles, "--partition-by", "body").exit_code == 2
+
+
+def test_weights_of_columns(run, articles: Path) -> None:
+    run("embed", articles, "articles", "title", "body", "--column-weight", "title", "4", "--quiet")
+    assert SemanticIndex(articles, "articles").record.keyword.column_weights == (4.0, 1.0)
+    told = run("embed", articles, "articles", "--column-weight", "title", "2", "--column-weight", "body", "3")
+    assert "nothing changed" in told.stderr
+    assert SemanticIndex(articles, "articles").record.keyword.column_weights == (2.0, 3.0)
+    assert run("embed", articles, "--column-weight", "title", "2").exit_code == 2
+    assert run("embed", articles, "articles", "--column-weight", "title", "0").exit_code == 2
+    assert "no column 'decade'" in run("embed", articles, "articles", "--column-weight", "decade", "2").stderr

@@ -101,6 +101,14 @@ def test_titles_weigh_more(columns: list[str], weights: tuple[float, ...]) -> No
     assert column_weights(columns) == weights
 
 
+def test_chosen_weights_of_columns() -> None:
+    assert column_weights(["title", "text"], {"text": 2}) == (1.5, 2)
+    assert column_weights(["title", "text"], {"title": 1}) == (1, 1.0)
+    assert column_weights(["title", "text"], {}) == (1.5, 1.0)
+    assert column_weights(["title", "text"], {}, titles=False) == ()
+    assert column_weights(["title", "text"], {"gone": 9}) == (1.5, 1.0)
+
+
 def found(text: str, query: str, *, phrase: bool) -> bool:
     database = sqlite3.connect(":memory:")
     database.execute(f"create virtual table f using fts5(x, tokenize={quote_string(ANALYZED)})")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -35,6 +35,7 @@ def searchable(
     tokenize: str = "auto",
     partition_by: str | None = None,
     recall: float | None = None,
+    column_weights: Mapping[str, float] | None = None,
     task: str | None = None,
     dimensions: int | None = None,
     query_prefix: str | None = None,
@@ -58,6 +59,7 @@ def searchable(
         tokenize=tokenize,
         partition_by=partition_by,
         recall=recall,
+        column_weights=column_weights,
         task=task,
         dimensions=dimensions,
         query_prefix=query_prefix,
