@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from .fusion import Fused
+from .ranking import Fused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

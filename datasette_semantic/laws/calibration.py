@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from datasette_semantic.laws.fusion import Candidates
+    from datasette_semantic.laws.candidates import Candidates
 
     Matrix = NDArray[np.floating]
     """Shape (trials, trials): how well, by one list, each trial's question fits each trial's rest. High is good."""

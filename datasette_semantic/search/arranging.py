@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from ..laws.arranging import VARIED, by_opinion, varied
 from ..laws.boosting import shares
-from ..laws.fusion import Added, Arrange, Candidates, Fused, Term
+from ..laws.candidates import Candidates
+from ..laws.ranking import Added, Arrange, Fused, Term
 from ..laws.vectors import FloatVector
 from ..records import IndexRecord, SearchRequest, Source
 from ..store import chunks as chunk_store
@@ -20,7 +21,7 @@ __all__ = ["Wishes", "wishes"]
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What `laws/fusion.py` is to do besides."""
+    """What `laws/ranking.py` is to do besides."""
 
     added: Added | None = None
     arrange: Arrange | None = None

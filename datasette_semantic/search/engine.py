@@ -16,8 +16,10 @@ import numpy as np
 from ..config import LIST_DEPTH, LOOKUP_DEPTH
 from ..errors import NoSuchRow
 from ..laws.calibration import set_weak_apart
+from ..laws.candidates import Candidates
 from ..laws.fts_query import ParsedQuery, parse
-from ..laws.fusion import Candidates, Moments, Ranked, fuse, rank_one_list
+from ..laws.fusion import Moments, fuse, rank_one_list
+from ..laws.ranking import Ranked
 from ..laws.vectors import FloatVector, normalise
 from ..records import IndexRecord, ListWeights, RowKey, SearchRequest, SearchResults, Source
 from ..store import chunks as chunk_store

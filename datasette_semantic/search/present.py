@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from ..laws.analysis import tokens
 from ..laws.excerpts import best_passage, telling_span
 from ..laws.fts_query import ParsedQuery, words
-from ..laws.fusion import Fused
+from ..laws.ranking import Fused
 from ..laws.text import row_text
 from ..records import Cell, Hit, IndexRecord, Passage, SearchRequest, Source, Span
 from ..store import chunks as chunk_store

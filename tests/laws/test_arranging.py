@@ -11,7 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from datasette_semantic.laws.arranging import VARIED, by_opinion, varied
-from datasette_semantic.laws.fusion import Candidate, Fused
+from datasette_semantic.laws.candidates import Candidate
+from datasette_semantic.laws.ranking import Fused
 
 
 def ranked(scores: Sequence[float]) -> list[Fused]:

@@ -20,7 +20,7 @@ from datasette_semantic.laws.calibration import (
     success,
     trials,
 )
-from datasette_semantic.laws.fusion import Candidate, Candidates
+from datasette_semantic.laws.candidates import Candidate, Candidates
 from datasette_semantic.records import ListWeights
 
 TEXT = "A Title\nThe first sentence says who it is about. The second tells what happens to them. And so it ends, badly."

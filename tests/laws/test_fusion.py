@@ -14,16 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datasette_semantic.laws.fusion import (
-    SOLE_RANK,
-    Candidate,
-    Candidates,
-    Fused,
-    Moments,
-    key_order,
-)
+from datasette_semantic.laws.candidates import Candidate, Candidates
+from datasette_semantic.laws.fusion import Moments
 from datasette_semantic.laws.fusion import fuse as fuse_columns
 from datasette_semantic.laws.fusion import rank_one_list as rank_columns
+from datasette_semantic.laws.ranking import SOLE_RANK, Fused, key_order
 from datasette_semantic.records import Contribution, ListWeights
 
 EQUAL = ListWeights(0.5, 0.5)
