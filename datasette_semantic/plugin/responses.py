@@ -33,7 +33,7 @@ def error_response(datasette: Any, messages: Sequence[str], status: int) -> Resp
     return json_response(datasette, body, status=status)
 
 
-def add_common_headers(datasette: Any, response: Response) -> None:
+def add_common_headers(datasette: Any, response: Any) -> None:
     """Let other sites read the answer where Datasette lets them, and keep the query out of their logs."""
     response.headers["Referrer-Policy"] = "no-referrer"
     if datasette.cors:

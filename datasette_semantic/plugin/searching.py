@@ -106,10 +106,12 @@ async def answer(
     columns: Sequence[str] | None,
     weights: ListWeights | None,
     rerankers: Collection[str] = (),
+    paged: bool = False,
 ) -> Answer:
     """Search. What is missing for search by meaning becomes a notice, and the words are searched all the same.
 
-    `rerankers` are those that the site lets a request ask for. Raises SemanticError where the request makes no sense
+    `rerankers` are those that the site lets a request ask for; `paged` says that further pages may be asked for, so
+    that the order is to be remembered. Raises SemanticError where the request makes no sense
     (BadFilter, BadOption, NoSuchRow) or the database fails.
     """
     if query.rerank is not None and query.rerank.name not in rerankers:
@@ -117,11 +119,11 @@ async def answer(
         raise BadOption(f"this site does not rerank by {query.rerank.name!r}; it allows {allowed}")
     for _try in range(_TRIES - 1):
         try:
-            return await _answer(datasette, target, query, filters, within, columns, weights)
+            return await _answer(datasette, target, query, filters, within, columns, weights, paged)
         except IndexChanged:  # noqa: PERF203
             state_of(datasette).databases.pop(target.database, None)
             target = await find_target(datasette, target.database, target.source.table)
-    return await _answer(datasette, target, query, filters, within, columns, weights)
+    return await _answer(datasette, target, query, filters, within, columns, weights, paged)
 
 
 async def _answer(
@@ -132,6 +134,7 @@ async def _answer(
     within: Sequence[RowFilter],
     columns: Sequence[str] | None,
     weights: ListWeights | None,
+    paged: bool,
 ) -> Answer:
     started = time.perf_counter()
     vector, notices = await _meaning(datasette, target, query)
@@ -174,7 +177,8 @@ async def _answer(
                 order = in_order(conn, target.index, ranking, by=query.sort, descending=query.descending)
                 offset = offset_of(order, query.place)
             results = page_at(conn, target.index, asked, order, offset)
-        return results, offset, kept.remember(same, target.index, order) if results.total > query.size else ""
+        further = paged and results.total > query.size
+        return results, offset, kept.remember(same, target.index, order) if further else ""
 
     results, offset, name = await in_database(datasette, target.database, run)
     told = (*notices, *results.warnings, *doubts)

@@ -80,6 +80,7 @@ async def respond(datasette: Any, request: Any, database: str, table: str, forma
             columns=_columns_to_read(asked, format_),
             weights=asked.settings.weights,
             rerankers=asked.settings.rerankers,
+            paged=True,
         )
     matching = 0 if found is not None else await count_rows(datasette, asked.target, asked.all_filters)
     facets = await _facets(datasette, request, asked, found, matching, format_)
@@ -489,6 +490,7 @@ async def _csv(datasette: Any, asked: Asked) -> Any:
             columns=_columns_for_programs(asked),
             weights=asked.settings.weights,
             rerankers=asked.settings.rerankers,
+            paged=True,
         )
 
     first = await page_at(Place(0))  # before the headers are sent, so that an error still has a status
@@ -504,11 +506,10 @@ async def _csv(datasette: Any, asked: Asked) -> Any:
             found = None if place is None else await page_at(place)
 
     name = "".join(letter if letter.isalnum() else "-" for letter in asked.target.source.table)
-    headers = {
-        "Referrer-Policy": "no-referrer",
-        "Content-Disposition": f'attachment; filename="{name.encode("ascii", "replace").decode()}-search.csv"',
-    }
-    return AsgiStream(stream, headers=headers, content_type="text/csv; charset=utf-8")
+    headers = {"Content-Disposition": f'attachment; filename="{name.encode("ascii", "replace").decode()}-search.csv"'}
+    response = AsgiStream(stream, headers=headers, content_type="text/csv; charset=utf-8")
+    add_common_headers(datasette, response)
+    return response
 
 
 def _csv_text(records: Sequence[Mapping[str, Any]], *, header: bool) -> str:

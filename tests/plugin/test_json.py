@@ -223,12 +223,24 @@ async def test_other_methods(site: Any) -> None:
 @pytest.mark.asyncio
 async def test_cors_and_referrer(make: Make, articles_file: Any) -> None:
     datasette = make([articles_file], cors=True)
-    for query in ("q=x", "mode=fuzzy"):
-        response = await get(datasette, f"{SEARCH}.json?{query}")
+    for rest in (".json?q=x", ".json?mode=fuzzy", ".csv?q=x", ".csv", ""):
+        response = await get(datasette, f"{SEARCH}{rest}")
         assert response.headers["access-control-allow-origin"] == "*"
         assert response.headers["referrer-policy"] == "no-referrer"
     closed = await get(make([articles_file]), f"{SEARCH}.json?q=x")
     assert "access-control-allow-origin" not in closed.headers
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("path", [SEARCH, "/articles/-/hybrid-search", "/-/hybrid-search"])
+@pytest.mark.parametrize("shape", ["objects", "array", "array&_nl=on"])
+async def test_the_next_page_is_in_a_header_whatever_the_shape(site: Any, path: str, shape: str) -> None:
+    response = await get(site, f"{path}.json?q=storm&_size=3&_shape={shape}")
+    url = response.headers["link"].removeprefix("<").removesuffix('>; rel="next"')
+    body = await get_json(site, url.removeprefix("http://localhost").replace("_nl=on", ""))
+    assert [row["rank"] for row in (body["rows"] if shape == "objects" else body)] == [4, 5, 6]
+    last = await get(site, f"{path}.json?q=storm&_size=max")
+    assert "link" not in last.headers
 
 
 @pytest.mark.asyncio
