@@ -12,9 +12,10 @@ from contextlib import contextmanager
 
 from ..laws.quoting import quote
 from ..records import IndexRecord, Source
-from ..store import catalog, companions, keyword_index, names
+from ..store import catalog, companions, keyword_index, names, partitions
 from ..store import chunks as chunk_store
 from ..store.connection import Connection, transaction
+from ..store.source import describe
 
 __all__ = ["note_schema", "noting_schema", "reconcile", "schema_version"]
 
@@ -32,6 +33,7 @@ def reconcile(connection: Connection, source: Source, index: IndexRecord) -> Ind
         _drop_lost_rows(connection, source, index)
         keyword_index.clear(connection, index)
         companions.create_triggers(connection, source, index)
+        partitions.refit(connection, describe(connection, source.table), index)
         settings = {name: value for name, value in index.settings.items() if name != "after"} | {"filled": False}
         catalog.save_settings(connection, index, settings)
         return catalog.again(connection, index)

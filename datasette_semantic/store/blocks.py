@@ -20,7 +20,7 @@ from ..records import IndexRecord
 from .connection import Connection
 from .source import json_list
 
-__all__ = ["Block", "Inside", "blocks", "chunks_by_cell", "cosines", "count", "is_partitioned"]
+__all__ = ["Block", "Inside", "blocks", "chunks_by_cell", "cosines", "count", "is_partitioned", "products"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +86,7 @@ def cosines(
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Return the ids of all vectors, or of those `inside`, and the cosine of each with a unit vector; in no order.
 
-    One statement, so one state of the file; 12 bytes of memory for each vector read. Equal vectors have equal cosines
-    wherever they lie, which a product of matrices does not promise.
+    One statement, so one state of the file; 12 bytes of memory for each vector read.
     """
     sql = (
         f"select c.validity, c.rowids, v.vectors from {_chosen(index, inside)} c "
@@ -100,11 +99,20 @@ def cosines(
     for taken, ids, vectors in connection.execute(sql, values):
         validity.append(taken)
         rowids.append(ids)
-        found.append(np.einsum("ij,j->i", from_blob(vectors, dimensions=index.dimensions), vector))
+        found.append(products(from_blob(vectors, dimensions=index.dimensions), vector))
     if not found:
         return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
     present = _taken(b"".join(validity))
     return np.frombuffer(b"".join(rowids), dtype="<i8")[present], np.concatenate(found)[present]
+
+
+def products(matrix: FloatMatrix, vector: FloatVector) -> NDArray[np.float32]:
+    """Return the product of each row with a vector.
+
+    Equal rows have equal products wherever they lie, which a product of matrices does not promise.
+    """
+    found: NDArray[np.float32] = np.einsum("ij,j->i", matrix, vector)
+    return found
 
 
 def count(connection: Connection, index: IndexRecord, *, parts: Sequence[int], limit: int) -> int:

@@ -31,6 +31,7 @@ __all__ = [
     "nearest",
     "numbers",
     "partition_of",
+    "refit",
     "value_counts",
     "within",
 ]
@@ -82,13 +83,29 @@ def create(connection: Connection, source: Source, index: IndexRecord) -> None:
     partition = partition_of(index)
     if partition is None:
         return
-    table = names.parts_table(index)
-    connection.execute(
-        f"create table {quote(table)} (part integer primary key, value {_kind(connection, source, partition.column)})"
-    )
-    connection.execute(f"create index {quote(table + '_value')} on {quote(table)} (value collate binary)")
+    _create_values(connection, source, index, partition)
     chunks = f"{index.vec_table}_chunks"
     connection.execute(f"create index {quote(chunks + '_part')} on {quote(chunks)} (partition01, partition00)")
+
+
+def refit(connection: Connection, source: Source, index: IndexRecord) -> None:
+    """Give the values of a partitioned index the type and the collation that the column has by now. Run it inside a
+    transaction."""
+    partition = partition_of(index)
+    if partition is None:
+        return
+    table = quote(names.parts_table(index))
+    values = connection.execute(f"select part, value from {table}").fetchall()
+    connection.execute(f"drop table {table}")
+    _create_values(connection, source, index, partition)
+    connection.executemany(f"insert into {table} (part, value) values (?, ?)", map(tuple, values))
+
+
+def _create_values(connection: Connection, source: Source, index: IndexRecord, partition: Partition) -> None:
+    table = names.parts_table(index)
+    kind = _kind(connection, source, partition.column)
+    connection.execute(f"create table {quote(table)} (part integer primary key, value {kind})")
+    connection.execute(f"create index {quote(table + '_value')} on {quote(table)} (value collate binary)")
 
 
 def _kind(connection: Connection, source: Source, column: str) -> str:

@@ -279,7 +279,8 @@ def compare(
     present = [(id_, row_id) for id_, row_id in chunks if id_ in found]
     if not present:
         return []
-    distances = 1.0 - stack(found, [id_ for id_, _ in present], dimensions=index.dimensions) @ vector
+    cosines = blocks.products(stack(found, [id_ for id_, _ in present], dimensions=index.dimensions), vector)
+    distances = 1.0 - cosines.astype(np.float64)
     ranked = sorted(zip(distances.tolist(), (r for _, r in present), (i for i, _ in present), strict=True))
     return [(row_id, id_, max(0.0, distance)) for distance, row_id, id_ in ranked[:k]]
 

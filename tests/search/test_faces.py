@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from datasette_semantic.api import SemanticIndex
 from datasette_semantic.plugin.query_string import Place
 from datasette_semantic.records import MODES, ListWeights, Mode
 from datasette_semantic.search.request import check_weights, weights_of
+from datasette_semantic.store import partitions
 from datasette_semantic.store.connection import connect
 
 from .conftest import WORDS
@@ -301,6 +303,45 @@ async def test_the_six_faces_agree_on_200_requests(corpus_path: Path) -> None:
         assert faces.by_peewee(request) == expected, request
     assert found > 120  # the others ask for what is not there
     faces.close()
+
+
+@pytest.mark.asyncio
+async def test_every_face_reads_only_the_part_that_it_asks_for(
+    corpus_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "corpus.db"
+    shutil.copy(corpus_path, path)
+    with SemanticIndex.create(path, "notes", ["title", "body"], partition_by="year") as index:
+        index.update()
+    planned: list[partitions.Within | None] = []
+    within = partitions.within
+
+    def noted(*arguments: Any) -> partitions.Within | None:
+        planned.append(within(*arguments))
+        return planned[-1]
+
+    monkeypatch.setattr(partitions, "within", noted)
+    faces, usual = Faces(path), Faces(corpus_path)
+    await faces.datasette.invoke_startup()
+    for filter_ in FILTERS:
+        if filter_ is None or not filter_.sql.startswith(("year =", "year in")):
+            continue
+        for request in (
+            Request("robot garden", filter=filter_),
+            Request("robot garden", mode="semantic", filter=filter_, exact=True),
+            Request(like="n100", filter=filter_),
+        ):
+            expected = usual.by_python(request)
+            for face in (faces.by_python, faces.by_sql, faces.by_command, faces.by_sqlalchemy, faces.by_peewee):
+                planned.clear()
+                assert face(request) == expected, (face, request)
+                assert planned[0] is not None, (face, request)
+                assert planned[0].alone
+            planned.clear()
+            assert await faces.by_json(request) == expected
+            assert planned[0] is not None
+    faces.close()
+    usual.close()
 
 
 WISHES: list[dict[str, Any]] = [
