@@ -47,7 +47,12 @@ _WITHOUT_COLUMNS = ("recall", "partition_by", "column_weights")
 @click.option("-m", "--model", help="An embedding model of llm, name or alias [default: llm's own, else wordllama]")
 @click.option("--template", help="Text with {column} in it that replaces plain joining of the columns")
 @click.option("--where", help="SQL condition: only rows that meet it are embedded")
-@click.option("--tokenize", default="auto", show_default=True, help="How the keyword index reads words, as in FTS5")
+@click.option(
+    "--tokenize",
+    default="auto",
+    show_default=True,
+    help="How words are read: one of FTS5's tokenizers, or 'pairs', 'russian' ...",
+)
 @click.option("--chunk-tokens", type=click.IntRange(1), help=f"Longest chunk [default: {ChunkSpec().max_tokens}]")
 @click.option("--overlap", type=click.IntRange(0), help="Tokens that a chunk repeats of the one before it [default: 0]")
 @click.option("--no-chunk", is_flag=True, help="Keep each text whole: one vector per row")
