@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .given import TUNING
+from .given import WARMING
 from .peers.files import with_vec
 from .sets import VectorSet
 from .timing import Timed, recall, timed
@@ -43,8 +43,8 @@ class Code:
 def codes(vectors: VectorSet, place: Path, *, seconds: float) -> list[dict[str, Any]]:
     """Return a record for each code: fetched are the first 10, 40, 100 or 1,000, the least with 0.95 of the ten."""
     folder = Path(vectors.folder)
-    base, truth = np.load(folder / "base.npy", mmap_mode="r"), np.load(folder / "truth.npy")[TUNING:][:_ASKED]
-    queries = np.load(folder / "queries.npy")[TUNING:][:_ASKED]
+    base, truth = np.load(folder / "base.npy", mmap_mode="r"), np.load(folder / "truth.npy")[WARMING:][:_ASKED]
+    queries = np.load(folder / "queries.npy")[WARMING:][:_ASKED]
     found = []
     for code in _codes(base):
         file = place / "codes.db"

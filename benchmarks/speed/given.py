@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-TUNING = 100
-"""The first queries of a set: with these a peer's settings are chosen. The others are measured."""
+WARMING = 100
+"""The first queries of a set warm a peer up. By the others its setting is chosen, and it is measured."""
 MEASURED = 300
 NEIGHBOURS = 10
 

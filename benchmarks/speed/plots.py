@@ -10,16 +10,21 @@ _OURS, _OTHERS, _INK = "#b5482a", "#8a9199", "#333333"
 
 
 def peers_plot(result: dict[str, Any], file: Path) -> None:
-    """Draw a bar per peer, from the quickest: its median time, its recall written beside it."""
+    """Draw a dot per peer, from the quickest: its median time, its recall written beside it."""
     records = sorted((each for each in result["peers"] if "error" not in each), key=lambda each: -each["median"])
     figure, axes = _canvas(9, 0.8 + 0.36 * len(records))
     names = [each["title"].replace("*", "").replace("`", "") for each in records]
     colours = [_OURS if each["name"].startswith("ours") else _OTHERS for each in records]
-    axes.barh(names, [each["median"] for each in records], color=colours)
+    times = [each["median"] for each in records]
+    axes.scatter(times, names, color=colours, s=45, zorder=2)
+    axes.grid(axis="both", color="#e4e4e4", zorder=1)
     axes.set_xscale("log")
-    axes.set_xlim(right=5 * max(each["median"] for each in records))
+    axes.set_xlim(min(times) / 1.6, max(times) * 14)
+    axes.set_ylim(-0.6, len(records) - 0.4)
+    axes.xaxis.set_major_formatter("{x:g}")
     for line, each in enumerate(records):
-        axes.text(each["median"] * 1.08, line, f"{each['median']:.3g} ms, recall {each['recall']:.3f}", va="center")
+        text = f"{each['median']:.3g} ms, recall {each['recall']:.3f}"
+        axes.annotate(text, (each["median"], line), xytext=(9, 0), textcoords="offset points", va="center")
     described = f"{result['set']['rows']:,} vectors, {result['set']['dimensions']} dimensions ({result['set']['kind']})"
     axes.set_title(described, loc="left")
     axes.set_xlabel("milliseconds, median")
@@ -41,6 +46,8 @@ def curve_plot(results: Sequence[dict[str, Any]], file: Path) -> None:
         axes.plot(rows, [ours[part][which] for _, ours in told], marker="o", label=name, color=colour)
     axes.set_xscale("log")
     axes.set_yscale("log")
+    axes.xaxis.set_major_formatter("{x:,g}")
+    axes.yaxis.set_major_formatter("{x:g}")
     axes.set_xlabel("rows")
     axes.set_ylabel("milliseconds")
     axes.grid(which="major", color="#e4e4e4")

@@ -1,7 +1,7 @@
 """Sets of vectors and texts in folders of their own: made once, read by every peer.
 
 base.npy      the vectors of the rows, unit length, shape (rows, dimensions)
-queries.npy   vectors that are none of the rows'; the first TUNING of them for tuning
+queries.npy   vectors that are none of the rows'; the first WARMING of them to warm up with
 truth.npy     for each query the places of its nearest rows, by comparing with all of them
 texts.txt     a passage per row, a line each (sets of text only)
 set.json      what it is
@@ -20,13 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .generated import RECIPE, Floats, generated, intrinsic_dimension
-from .given import MEASURED, NEIGHBOURS, TUNING
+from .given import MEASURED, NEIGHBOURS, WARMING
 from .passages import invented, passages, questions, recombined
 
 MODEL_DIMENSIONS = 256
 QUESTIONS = 220
 """20 to warm up with, 200 to measure."""
-_QUERIES = TUNING + MEASURED
+_QUERIES = WARMING + MEASURED
 _BLOCK = 20_000
 _SAMPLE = 50_000
 

