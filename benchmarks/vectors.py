@@ -27,7 +27,7 @@ from speed.codes import codes
 from speed.compare import Manner, compare
 from speed.page import write_page
 from speed.peers import PEERS
-from speed.sets import MODEL_DIMENSIONS, text_set, vector_set
+from speed.sets import MODEL_DIMENSIONS, VectorSet, text_set, vector_set
 from speed.tables import codes_table, curve_table, peers_table, words_table
 from speed.targets import targets_table
 from speed.words import words
@@ -59,21 +59,26 @@ def run_vectors(rows: int, dimensions: int, names: Sequence[str], manner: Manner
     vectors = vector_set(manner.place, rows, dimensions)
     print(f"{vectors.kind}; intrinsic dimension {vectors.intrinsic}", file=sys.stderr)
     found = compare(vectors, names, manner)
-    result = results.save("vectors", f"{dimensions}-{rows}", {"set": asdict(vectors), "peers": found}, folder=save)
+    result = results.save("vectors", f"{dimensions}-{rows}", {"set": described(vectors), "peers": found}, folder=save)
     print(f"\n{peers_table(result)}")
 
 
 def run_words(kind: str, rows: int, names: tuple[str, ...], manner: Manner, *, save: Path) -> dict[str, object]:
     texts = text_set(manner.place, rows)
     found = words(texts, names, manner)
-    return results.save(kind, str(rows), {"set": asdict(texts), "peers": found}, folder=save)
+    return results.save(kind, str(rows), {"set": described(texts), "peers": found}, folder=save)
 
 
 def run_codes(rows: int, dimensions: int, manner: Manner, *, save: Path) -> None:
     vectors = vector_set(manner.place, rows, dimensions)
     found = codes(vectors, manner.place, seconds=manner.seconds)
-    result = results.save("codes", f"{dimensions}-{rows}", {"set": asdict(vectors), "codes": found}, folder=save)
+    result = results.save("codes", f"{dimensions}-{rows}", {"set": described(vectors), "codes": found}, folder=save)
     print(codes_table(result))
+
+
+def described(made: VectorSet) -> dict[str, object]:
+    """Return what is told of a set: not where it lies."""
+    return {name: value for name, value in asdict(made).items() if name != "folder"}
 
 
 def arguments() -> argparse.Namespace:

@@ -16,7 +16,7 @@ def machine() -> dict[str, Any]:
         "cpu": _line("/proc/cpuinfo", "model name") or platform.processor(),
         "cores": os.cpu_count(),
         "memory_gigabytes": round(int((_line("/proc/meminfo", "MemTotal") or "0 kB").split()[0]) / 1024**2, 1),
-        "system": f"{platform.system()} {platform.release()}",
+        "system": platform.system(),
         "python": platform.python_version(),
         "sqlite": sqlite3.sqlite_version,
         "sqlite_vec": version("sqlite-vec"),

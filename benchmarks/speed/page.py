@@ -57,5 +57,5 @@ def _set(result: dict[str, Any]) -> str:
     given = result["set"]
     return (
         f"{given['rows']:,} rows, {given['dimensions']} dimensions; {given['kind']}; intrinsic dimension "
-        f"{given['intrinsic']:g}. Measured on {result['day']}."
+        f"{given['intrinsic']:g}. Measured on {result['day']}; load of the machine before it {result.get('load', '?')}."
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,14 @@ from typing import Any
 from .machine import machine
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
+_LOAD = round(os.getloadavg()[0], 1)
+"""How many processes wanted to run, over a minute, before the benchmark began."""
 
 
 def save(kind: str, name: str, values: dict[str, Any], *, folder: Path = RESULTS) -> dict[str, Any]:
     """Write a result; return it."""
     day = datetime.now(timezone.utc).date().isoformat()
-    result = {"kind": kind, "day": day, "machine": machine(), **values}
+    result = {"kind": kind, "day": day, "load": _LOAD, "machine": machine(), **values}
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{kind}-{name}.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     return result
