@@ -27,7 +27,7 @@ from .ingest import change
 from .ingest.adopt import adopting, as_setting
 from .ingest.compact import compact as compact_tables
 from .ingest.cutting import check_chunks
-from .ingest.declare import declare, redeclared, text_spec
+from .ingest.declare import declare, reads_words_otherwise, redeclared, text_spec
 from .ingest.export import export
 from .ingest.parting import check_partition_by
 from .ingest.plan import plan
@@ -145,7 +145,7 @@ class SemanticIndex:
         """Declare an index; `update()` then fills it. An index that is there already and was made alike is returned
         as it is.
 
-        `on_mismatch` says what becomes of one that was made otherwise (other columns, model, template ...): "rebuild"
+        `on_mismatch` says what becomes of one that was made otherwise (other columns, model, tokenizer ...): "rebuild"
         has another built beside it, which `update()` fills and puts in its place; until then it goes on answering, and
         `rollback()` brings it back. "error" raises IndexStateError that names the differences; "keep" returns it as it
         is. `task`, `dimensions` and the prefixes say how the model is asked, where
@@ -197,7 +197,8 @@ class SemanticIndex:
                         "partition_by": apart,
                     }
                     differs = wanted is None or (
-                        redeclared(wanted, **asked) and _rebuilds(wanted, on_mismatch, **asked)
+                        redeclared(wanted, **asked, tokenize=tokenize)
+                        and _rebuilds(wanted, on_mismatch, **asked, tokenize=tokenize)
                     )
                     bare = supply is not None and wanted is not None and not _holds_vectors(connection, wanted)
                     adoption = None
@@ -896,6 +897,7 @@ def _rebuilds(
     chunks: ChunkSpec,
     embedder: Embedder,
     partition_by: str | None,
+    tokenize: str,
 ) -> bool:
     """True where an index that was made otherwise is to be made anew. Raises IndexStateError that says what differs."""
     if on_mismatch == "error":
@@ -908,6 +910,8 @@ def _rebuilds(
             "partition_by": (column_of(existing), partition_by),
             "manner": (manner_of(existing).as_settings(), embedder.manner.as_settings()),
         }
+        if existing.keyword is not None and reads_words_otherwise(existing, tokenize):
+            pairs["tokenize"] = (existing.keyword.analyzer or existing.keyword.tokenize, tokenize)
         told = "; ".join(
             f"{name}: {was!r} there, {now!r} asked for" for name, (was, now) in pairs.items() if was != now
         )

@@ -71,7 +71,9 @@ def change(
         return (
             index is not None
             and not anew
-            and not redeclared(index, text=text, chunks=chunks, embedder=embedder, partition_by=partition_by)
+            and not redeclared(
+                index, text=text, chunks=chunks, embedder=embedder, partition_by=partition_by, tokenize=tokenize
+            )
         )
 
     if not _answers_well(answering, text):

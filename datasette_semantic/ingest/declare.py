@@ -32,7 +32,7 @@ from .parting import partition_for
 from .reconcile import noting_schema
 from .staleness import ASKED, CUT, fingerprint
 
-__all__ = ["declare", "redeclared", "text_spec"]
+__all__ = ["declare", "reads_words_otherwise", "redeclared", "text_spec"]
 
 _FTS5_TOKENIZERS = ("unicode61", "porter", "trigram", "ascii")
 
@@ -293,8 +293,31 @@ def _check_tokenize(connection: Connection, tokenize: str) -> None:
 
 
 def redeclared(
-    index: IndexRecord, *, text: TextSpec, chunks: ChunkSpec, embedder: Embedder, partition_by: str | None
+    index: IndexRecord,
+    *,
+    text: TextSpec,
+    chunks: ChunkSpec,
+    embedder: Embedder,
+    partition_by: str | None,
+    tokenize: str = "auto",
 ) -> bool:
     """True where an existing index was made from something else, or otherwise, than what is asked for now."""
     there = (index.text, index.chunks, index.model, manner_of(index), partitions.column_of(index))
-    return there != (text, chunks, embedder.model_id, embedder.manner, partition_by)
+    asked = (text, chunks, embedder.model_id, embedder.manner, partition_by)
+    return there != asked or reads_words_otherwise(index, tokenize)
+
+
+def reads_words_otherwise(index: IndexRecord, tokenize: str) -> bool:
+    """True where a keyword index of ours reads words otherwise than is asked for; "auto" asks for nothing.
+
+    Raises BadOption for a tokenizer that is not there.
+    """
+    spec = index.keyword
+    if tokenize == "auto" or spec is None or not spec.owned:
+        return False
+    name, analyzer = _named_tokenize(tokenize)
+    return (spec.tokenize, _parts(spec.analyzer)) != (name, _parts(analyzer))
+
+
+def _parts(analyzer: str | None) -> frozenset[str]:
+    return frozenset((analyzer or "").split())

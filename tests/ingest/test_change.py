@@ -852,3 +852,20 @@ def test_killed_in_the_middle_of_changes(
         change.clear_away(index._connection, index.source)
         index.drop()
     assert {name for _, name, *_ in schema(notes)} == {"notes", "sqlite_autoindex_notes_1"}
+
+
+def test_another_tokenizer_is_another_index(made: SemanticIndex, notes: Any, in_step: Any) -> None:
+    assert keys(made, "umber12", "keyword") == []
+    with pytest.raises(IndexStateError, match=r"tokenize: 'porter .*' there, 'trigram' asked for"):
+        SemanticIndex.create(notes.path, "notes", ["title"], tokenize="trigram", on_mismatch="error")
+    with SemanticIndex.create(notes.path, "notes", ["title"], tokenize="trigram") as index:
+        assert index.update().rows == 60
+        assert keys(index, "umber12", "keyword") == ["k12"]
+        in_step(index)
+        for same in ("trigram", "auto"):
+            SemanticIndex.create(notes.path, "notes", ["title"], tokenize=same, on_mismatch="error").close()
+        index.rollback()
+        assert keys(index, "umber12", "keyword") == []
+    with SemanticIndex.create(notes.path, "notes", ["title"], tokenize="pairs english") as index:
+        index.update()
+        SemanticIndex.create(notes.path, "notes", ["title"], tokenize="english pairs", on_mismatch="error").close()
