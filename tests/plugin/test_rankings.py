@@ -183,9 +183,9 @@ async def test_an_order_serves_its_own_request_only(make: Make, articles_file: P
 def test_orders_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     kept: Any = rankings.Rankings()
     index: Any = object()
-    orders: list[Any] = [rankings.Order(f"ranking {number}", None) for number in range(60)]  # type: ignore[arg-type]
+    orders: list[Any] = [rankings.Order(f"ranking {number}", None) for number in range(rankings._KEPT + 12)]  # type: ignore[arg-type]
     names = [kept.remember("a search", index, order) for order in orders]
-    assert len(set(names)) == 60
+    assert len(set(names)) == len(orders)
     assert kept.remembered(names[0], "a search", index) is None
     assert kept.remembered(names[-1], "a search", index) is orders[-1]
     assert kept.remembered(names[-1], "another", index) is None
