@@ -7,7 +7,7 @@ who asks: permission is clear before a search begins, and is a matter of whole t
 Whether the database has changed SQLite knows: `pragma data_version` of a connection changes when another one commits,
 and each of Datasette's threads has a connection of its own. So a generation is counted per database: whichever
 connection notices a change, or is met for the first time, begins a new one, in which nothing is kept yet. A ranking
-that was begun in an older generation is not kept.
+that was begun in an older generation is not kept. So it is with pages, whose rows are read anew after each change.
 
 The order from which a first page was cut is remembered longer, under a name that the address of the next page holds:
 its pages joined are then all of it, whatever is written meanwhile.
@@ -19,11 +19,11 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..records import IndexRecord, SearchRequest
+from ..records import IndexRecord, SearchRequest, SearchResults
 from ..search.engine import Ranking
 from .paging import Order
 
@@ -67,7 +67,7 @@ class Rankings:
     """Connection, by its `id`, with the version of the data that it saw last. It is held, so that no other one can
     come to have its `id`."""
     _kept: OrderedDict[str, tuple[IndexRecord, Ranking]] = field(default_factory=OrderedDict)
-
+    _pages: OrderedDict[Hashable, tuple[Ranking, SearchResults]] = field(default_factory=OrderedDict)
     _orders: OrderedDict[str, _Remembered] = field(default_factory=OrderedDict)
 
     def remember(self, identity: str, index: IndexRecord, order: Order) -> str:
@@ -104,8 +104,8 @@ class Rankings:
     ) -> Ranking:
         """Return the ranking that answers a request, made with `make` where it is not known.
 
-        A request whose SQL filters come from the address
-        must not be asked here: SQL may answer otherwise each time (`random()`, `date('now')`).
+        A request whose SQL filters come from the address must not be asked here: SQL may answer otherwise each time
+        (`random()`, `date('now')`).
         """
         name = identity(index, request, by_meaning=by_meaning)
         generation = self._generation_for(conn)
@@ -122,6 +122,25 @@ class Rankings:
                     self._kept.popitem(last=False)
         return ranking
 
+    def page(self, conn: Any, name: Hashable, order: Order, *, make: Callable[[], SearchResults]) -> SearchResults:
+        """Return a page of an order, its rows as they are now, made with `make` where it is not known.
+
+        `name` holds everything besides the order that the page depends on.
+        """
+        generation = self._generation_for(conn)
+        with self._lock:
+            known = self._pages.get(name)
+            if known is not None and known[0] is order.ranking:
+                self._pages.move_to_end(name)
+                return known[1]
+        results = make()
+        with self._lock:
+            if generation == self._generation:
+                self._pages[name] = order.ranking, results
+                while len(self._pages) > _KEPT:
+                    self._pages.popitem(last=False)
+        return results
+
     def _generation_for(self, conn: Any) -> int:
         """Return the present generation, a new one where this connection sees other data than it saw last."""
         (committed,) = conn.execute("pragma data_version").fetchone()
@@ -134,4 +153,5 @@ class Rankings:
             if known is None or known[1] != version:
                 self._generation += 1
                 self._kept.clear()
+                self._pages.clear()
             return self._generation

@@ -176,7 +176,12 @@ async def _answer(
                     ranking = kept.get(conn, target.index, asked, by_meaning=vector is not None, make=make)
                 order = in_order(conn, target.index, ranking, by=query.sort, descending=query.descending)
                 offset = offset_of(order, query.place)
-            results = page_at(conn, target.index, asked, order, offset)
+
+            def cut() -> SearchResults:
+                return page_at(conn, target.index, asked, order, offset)
+
+            name = (same, offset, asked.limit, asked.columns and tuple(asked.columns))
+            results = cut() if query.wheres else kept.page(conn, name, order, make=cut)
         further = paged and results.total > query.size
         return results, offset, kept.remember(same, target.index, order) if further else ""
 

@@ -52,6 +52,34 @@ async def test_pages_sorts_facets_and_shapes_share_one_ranking(
 
 
 @pytest.mark.asyncio
+async def test_a_page_is_cut_once_and_anew_after_a_change(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_articles(tmp_path / "articles.db", count=60)
+    datasette = make([path], settings={"num_sql_threads": 1})
+    cut: list[Any] = []
+    page_at: Callable[..., Any] = searching.page_at
+
+    def counted(*arguments: Any) -> Any:
+        cut.append(arguments)
+        return page_at(*arguments)
+
+    monkeypatch.setattr(searching, "page_at", counted)
+    address = f"{SEARCH}.json?q=steam+engine"
+    first = await get_json(datasette, address)
+    again = await get_json(datasette, address)
+    assert again["rows"] == first["rows"]
+    assert len(cut) == 1
+    for rest in ("&_size=3", "&_col=topic", "&_sort=year", f"&_next={first['next']}"):
+        before = len(cut)
+        assert (await get_json(datasette, address + rest))["rows"] != first["rows"]
+        assert len(cut) == before + 1, rest
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("update articles set year = 1066")
+    assert {row["year"] for row in (await get_json(datasette, address))["rows"]} == {1066}
+
+
+@pytest.mark.asyncio
 @pytest.mark.parametrize("threads", [0, 1, 3])
 async def test_a_write_of_another_program_is_seen_at_once(make: Make, tmp_path: Path, threads: int) -> None:
     path = write_articles(tmp_path / "articles.db", count=60)
