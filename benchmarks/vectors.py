@@ -21,6 +21,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from speed import results
 from speed.codes import codes
@@ -56,10 +57,18 @@ def main() -> None:
 
 
 def run_vectors(rows: int, dimensions: int, names: Sequence[str], manner: Manner, *, save: Path) -> None:
+    """Measure peers, keeping each result at once; peers that are not named keep the figures of an earlier run."""
     vectors = vector_set(manner.place, rows, dimensions)
     print(f"{vectors.kind}; intrinsic dimension {vectors.intrinsic}", file=sys.stderr)
-    found = compare(vectors, names, manner)
-    result = results.save("vectors", f"{dimensions}-{rows}", {"set": described(vectors), "peers": found}, folder=save)
+    kept = [each for each in results.load("vectors", folder=save) if each["set"] == described(vectors)]
+    found = {record["name"]: record for result in kept for record in result["peers"]}
+    result: dict[str, Any] = {"peers": []}
+    for record in compare(vectors, names, manner, list(found.values())):
+        found[record["name"]] = record
+        ordered = [found[name] for name in PEERS if name in found]
+        result = results.save(
+            "vectors", f"{dimensions}-{rows}", {"set": described(vectors), "peers": ordered}, folder=save
+        )
     print(f"\n{peers_table(result)}")
 
 

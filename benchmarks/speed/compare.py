@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -32,21 +32,25 @@ class Manner:
     """Seconds that the measured queries of a peer may take together."""
 
 
-def compare(vectors: VectorSet, names: Sequence[str], manner: Manner) -> list[dict[str, Any]]:
-    """Measure peers one after another; return a record for each. What fails is in the record."""
-    found: list[dict[str, Any]] = []
-    recall = _RECALL
+def compare(
+    vectors: VectorSet, names: Sequence[str], manner: Manner, before: Sequence[dict[str, Any]] = ()
+) -> Iterator[dict[str, Any]]:
+    """Measure peers one after another; yield a record for each. What fails is in the record.
+
+    `before` are records of earlier runs over the same set: the recall to reach is that of ours.
+    """
+    ours = next((record for record in before if record["name"] == "ours"), {})
     try:
         for kind in (PEERS[name] for name in names):
+            recall = ours.get("recall", _RECALL)
             record = {"name": kind.name, "title": kind.title, **_measured(kind, vectors, recall, manner)}
             if kind.name == "ours":
-                recall = record.get("recall", recall)
-            print(peer_line(record, found[0] if found else record), flush=True)
-            found.append(record)
+                ours = record
+            print(peer_line(record, ours), flush=True)
+            yield record
     finally:
         for name in names:
             shutil.rmtree(manner.place / name, ignore_errors=True)
-    return found
 
 
 def _measured(kind: type[Peer], vectors: VectorSet, recall: float, manner: Manner) -> dict[str, Any]:

@@ -9,13 +9,14 @@ _EMPTY = "–"
 
 
 def peers_table(result: dict[str, Any]) -> str:
-    """Return a line per peer of a comparison; ratios are to the first peer, which is ours."""
+    """Return a line per peer of a comparison, with ratios to ours."""
     records = result["peers"]
+    ours = next((each for each in records if each["name"] == "ours"), {})
     head = (
         "| | recall@10 | median ms | 95% under | × ours | first answer ms | building s | × ours | disk MB "
         "| memory MB | setting |"
     )
-    lines = [head, "|---|" + "---:|" * 9 + "---|", *(peer_line(each, records[0]) for each in records)]
+    lines = [head, "|---|" + "---:|" * 9 + "---|", *(peer_line(each, ours) for each in records)]
     return "\n".join(lines)
 
 
