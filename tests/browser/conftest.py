@@ -45,7 +45,7 @@ def server(films: Path) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "datasette", "serve", str(films), "--port", str(port)]
-    # No other plugin: what it puts into every page is not ours to mend (datasette-agent 0.4a0: `<script>None</script>`).
+    # No other plugin: what it puts into every page is not ours to mend (as datasette-agent 0.4a0 does).
     environment = {**os.environ, "DATASETTE_LOAD_PLUGINS": "datasette-semantic"}
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     address = f"http://127.0.0.1:{port}"
