@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import snowballstemmer
 from rapidfuzz.distance import OSA
+from rapidfuzz.process import extract
 
 from .analysis import FOLDED, tokens
 
@@ -85,12 +86,10 @@ def nearest(word: str, vocabulary: Iterable[tuple[str, int]], *, most: int, limi
 
     `vocabulary` holds words with the number of rows in which they stand.
     """
-    near = [
-        (slips, -rows, other)
-        for other, rows in vocabulary
-        if abs(len(other) - len(word)) <= most and (slips := distance(word, other, most=most)) <= most
-    ]
-    return [other for _slips, _rows, other in sorted(set(near))[:limit]]
+    known = dict(vocabulary)
+    near = extract(word, list(known), scorer=OSA.distance, score_cutoff=most, limit=None)
+    ranked = sorted((slips, -known[other], other) for other, slips, _place in near)
+    return [other for _slips, _rows, other in ranked[:limit]]
 
 
 def stemmer_of(tokenize: str, analyzer: str | None) -> Callable[[str], str] | None:

@@ -99,12 +99,14 @@ def _nearest_word(connection: Connection, source: Source, index: IndexRecord, wo
     form, spec = stem(word), index.keyword
     if len(form) < _SHORTEST_STEM or spec is None:
         return None
-    terms = vocabulary.terms_beginning(connection, index, neighbourhood(form), limit=_TERMS)
-    words = ((term, rows) for term, rows in terms if term.isalpha())
-    most = slips_allowed(word)
-    if not is_stemmed(spec.tokenize, spec.analyzer):
-        return next(iter(nearest(form, words, most=most)), None)
-    return _as_written(connection, source, index, _folded(word), nearest(form, words, most=most + 1), stem)
+    stemmed = is_stemmed(spec.tokenize, spec.analyzer)
+    most = slips_allowed(word) + stemmed
+    lengths = len(form) - most, len(form) + most
+    terms = vocabulary.terms_beginning(connection, index, neighbourhood(form), lengths=lengths, limit=_TERMS)
+    near = nearest(form, ((term, rows) for term, rows in terms if term.isalpha()), most=most)
+    if not stemmed:
+        return next(iter(near), None)
+    return _as_written(connection, source, index, _folded(word), near, stem)
 
 
 def _as_written(

@@ -22,16 +22,18 @@ _Kind = Literal["row", "instance"]
 
 
 def terms_beginning(
-    connection: Connection, index: IndexRecord, prefixes: Iterable[str], *, limit: int
+    connection: Connection, index: IndexRecord, prefixes: Iterable[str], *, lengths: tuple[int, int], limit: int
 ) -> Iterator[tuple[str, int]]:
-    """Yield up to `limit` terms that begin so, each with the number of rows that hold it."""
+    """Yield up to `limit` terms that begin so, from the least to the greatest of `lengths`, each with the number of
+    rows that hold it."""
     if index.keyword is None:
         return
     view = _view(connection, index.keyword, "row")
     left = limit
     for prefix in prefixes:
         found = connection.execute(
-            f"select term, doc from {view} where term >= ? and term < ? limit ?", (prefix, prefix + _LAST, left)
+            f"select term, doc from {view} where term >= ? and term < ? and length(term) between ? and ? limit ?",
+            (prefix, prefix + _LAST, *lengths, left),
         ).fetchall()
         yield from ((row[0], row[1]) for row in found)
         left -= len(found)
