@@ -121,6 +121,8 @@ def _as_written(
             # Stems are looked for last: for most words of a row the distance has said enough.
             if slips <= most and (best is None or (slips, place, written) < best) and stem(written) == term:
                 best = slips, place, written
+        if best is not None and best[0] <= 1:  # no word can be nearer, no later stem is nearer
+            break
     return None if best is None else best[2]
 
 

@@ -6,6 +6,7 @@ Source: https://sqlite.org/fts5.html#the_fts5vocab_virtual_table_module
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from typing import Literal, get_args
 
@@ -29,16 +30,12 @@ def terms_beginning(
     if index.keyword is None:
         return
     view = _view(connection, index.keyword, "row")
-    left = limit
-    for prefix in prefixes:
-        found = connection.execute(
-            f"select term, doc from {view} where term >= ? and term < ? and length(term) between ? and ? limit ?",
-            (prefix, prefix + _LAST, *lengths, left),
-        ).fetchall()
-        yield from ((row[0], row[1]) for row in found)
-        left -= len(found)
-        if left <= 0:
-            return
+    rows = connection.execute(
+        f"select term, doc from json_each(?) cross join {view} on term >= value and term < value || ? "
+        "where length(term) between ? and ? limit ?",
+        (json.dumps(list(prefixes)), _LAST, *lengths, limit),
+    )
+    yield from ((row[0], row[1]) for row in rows.fetchall())
 
 
 def rows_with_term(connection: Connection, source: Source, index: IndexRecord, term: str, *, limit: int) -> list[int]:
