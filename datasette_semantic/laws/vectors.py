@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import BadModelOutput, BadVector
 
-__all__ = ["FloatMatrix", "FloatVector", "cosine_distance", "from_blob", "normalise", "to_blob", "unit_rows"]
+__all__ = ["FloatMatrix", "FloatVector", "from_blob", "normalise", "to_blob", "unit_rows"]
 
 FloatVector = NDArray[np.float32]
 """Shape (dimensions,)."""
@@ -82,8 +82,3 @@ def from_blob(blob: bytes, *, dimensions: int) -> FloatMatrix:
     if len(blob) % (4 * dimensions):
         raise BadVector(f"a BLOB of {len(blob)} bytes holds no whole number of vectors of {dimensions} dimensions")
     return np.frombuffer(blob, dtype="<f4").reshape(-1, dimensions)
-
-
-def cosine_distance(l2: float) -> float:
-    """Return the cosine distance, 0 to 2, of two unit vectors whose L2 distance is `l2`."""
-    return l2 * l2 / 2.0

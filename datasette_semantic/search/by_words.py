@@ -72,21 +72,18 @@ def keyword_list(
 
     words = _Words.of(connection, index, asked, tokens=tokens, budget=budget)
     first = words.rarest(2 * depth)
+    # Where even the rarest word is everywhere, only a part of its rows is scored.
+    crowded = first == 1 and words.counts[0] > budget and not asked.required and allowed.sql is None
+    scored = 2 * budget if crowded else None
     if asked.required or first == len(words.terms) or sum(words.counts) <= AT_ONCE:
-        crowded = not asked.required and len(words.terms) == 1 and words.counts[0] > budget
-        return search(scored=2 * budget if crowded and allowed.sql is None else None)
-    found = search(words.match(first), scored=_part(words, first, budget, allowed))
+        return search(scored=scored)
+    found = search(words.match(first), scored=scored)
     if len(found) < depth and allowed.sql is not None:
         return search()  # the filter leaves few rows to be scored
     needed = words.needed(found[min(SAFE, depth) - 1][1] if len(found) == depth else 0.0, rows=rows, budget=budget)
     if needed <= first:
         return found
     return search(words.match(needed) if needed < len(words.terms) else None)
-
-
-def _part(words: _Words, first: int, budget: int, allowed: Allowed) -> int | None:
-    """Return how many rows of the rarest word are scored where even that one is everywhere."""
-    return 2 * budget if first == 1 and words.counts[0] > budget and allowed.sql is None else None
 
 
 @dataclass(frozen=True, slots=True)
