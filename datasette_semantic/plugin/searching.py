@@ -33,7 +33,7 @@ from ..store.connection import sqlite_errors
 from ..store.source import check_filter, conjunction, parse_key
 from .companions import look_at
 from .connections import missing_extension
-from .paging import in_order, offset_of, page_at
+from .paging import Order, in_order, offset_of, page_at
 from .query_string import Place, QueryString, key_parts, key_path
 from .rankings import identity
 from .state import PluginState, state_of
@@ -57,12 +57,19 @@ class Target:
     source: Source
     index: IndexRecord
 
+    @property
+    def name(self) -> str:
+        """The table's name on the whole site."""
+        return f"{self.database}/{self.source.table}"
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """One page of a ranking, as a request asked for it."""
 
     results: SearchResults
+    order: Order
+    """The order from which the page was cut."""
     notices: tuple[str, ...]
     """What a reader should know: why search by meaning is missing, that the index is not complete ..."""
     offset: int
@@ -107,23 +114,24 @@ async def answer(
     weights: ListWeights | None,
     rerankers: Collection[str] = (),
     paged: bool = False,
+    order: Order | None = None,
 ) -> Answer:
     """Search. What is missing for search by meaning becomes a notice, and the words are searched all the same.
 
     `rerankers` are those that the site lets a request ask for; `paged` says that further pages may be asked for, so
-    that the order is to be remembered. Raises SemanticError where the request makes no sense
-    (BadFilter, BadOption, NoSuchRow) or the database fails.
+    that the order is to be remembered; `order` is the one to cut the page from, where the caller kept it. Raises
+    SemanticError where the request makes no sense (BadFilter, BadOption, NoSuchRow) or the database fails.
     """
     if query.rerank is not None and query.rerank.name not in rerankers:
         allowed = ", ".join(rerankers) or 'none; its configuration may name some as "rerankers"'
         raise BadOption(f"this site does not rerank by {query.rerank.name!r}; it allows {allowed}")
     for _try in range(_TRIES - 1):
         try:
-            return await _answer(datasette, target, query, filters, within, columns, weights, paged)
+            return await _answer(datasette, target, query, filters, within, columns, weights, paged, order)
         except IndexChanged:  # noqa: PERF203
             state_of(datasette).databases.pop(target.database, None)
-            target = await find_target(datasette, target.database, target.source.table)
-    return await _answer(datasette, target, query, filters, within, columns, weights, paged)
+            target, order = await find_target(datasette, target.database, target.source.table), None
+    return await _answer(datasette, target, query, filters, within, columns, weights, paged, order)
 
 
 async def _answer(
@@ -135,6 +143,7 @@ async def _answer(
     columns: Sequence[str] | None,
     weights: ListWeights | None,
     paged: bool,
+    given: Order | None,
 ) -> Answer:
     started = time.perf_counter()
     vector, notices = await _meaning(datasette, target, query)
@@ -156,7 +165,7 @@ async def _answer(
     request = replace(request, opinion=opinion)
     kept = state_of(datasette).rankings_of(target.database)
 
-    def run(conn: Any) -> tuple[SearchResults, int, str]:
+    def run(conn: Any) -> tuple[SearchResults, Order, int, str]:
         for each in (*filters, *within):
             check_filter(conn, target.source, each)
         like = None if query.like is None else parse_key(conn, target.source, key_parts(query.like))
@@ -168,7 +177,8 @@ async def _answer(
         by = {"by": query.sort, "descending": query.descending}
         same = identity(target.index, asked, by_meaning=vector is not None, order=by)
         with answering(conn, target.index):
-            order, offset = kept.remembered(query.place.ranking, same, target.index), query.place.offset
+            order = given or kept.remembered(query.place.ranking, same, target.index)
+            offset = query.place.offset
             if order is None:
                 if query.wheres:
                     ranking = make()
@@ -183,14 +193,14 @@ async def _answer(
             name = (same, offset, asked.limit, asked.columns and tuple(asked.columns))
             results = cut() if query.wheres else kept.page(conn, name, order, make=cut)
         further = paged and results.total > query.size
-        return results, offset, kept.remember(same, target.index, order) if further else ""
+        return results, order, offset, kept.remember(same, target.index, order) if further else ""
 
-    results, offset, name = await in_database(datasette, target.database, run)
+    results, order, offset, name = await in_database(datasette, target.database, run)
     told = (*notices, *results.warnings, *doubts)
     if target.index.state != "ready":
         told += ("This index is still being built, so rows are missing here. Finish it with: sqlite-utils embed.",)
     end = min(offset + query.size, results.total)
-    return Answer(results, tuple(dict.fromkeys(told)), offset, end, name, time.perf_counter() - started)
+    return Answer(results, order, tuple(dict.fromkeys(told)), offset, end, name, time.perf_counter() - started)
 
 
 async def _opinion(

@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 
 from ..embedding.profiles import Manner
 from ..records import IndexRecord, Source
+from .joint_order import JointOrders
 from .rankings import Rankings
 
 __all__ = ["DatabaseView", "PluginState", "state_of"]
@@ -43,6 +44,7 @@ class PluginState:
     """`facets.suggest_facets` keeps what it found here."""
     rankings: dict[str, Rankings] = field(default_factory=dict)
     """By database."""
+    joint_orders: JointOrders = field(default_factory=JointOrders)
 
     def rankings_of(self, database: str) -> Rankings:
         """Return the rankings kept of a database."""

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from datasette_semantic.errors import DatabaseProblem
-from datasette_semantic.plugin import across
+from datasette_semantic.plugin import across_searching
 
 from .conftest import Make, embed, get, get_json, write_articles
 
@@ -77,6 +77,9 @@ async def test_facet_by_table(make: Make, files: list[Path]) -> None:
     page = (await get(datasette, "/-/hybrid-search?q=robot&table=first/notes")).text
     assert 'class="selected"' in page
     assert "/first/notes/notes~2F" in page
+    body = await get_json(datasette, "/-/hybrid-search.json?q=robot&table=first/notes&table=second/letters&_size=max")
+    assert {row["table"] for row in body["rows"]} == {"notes", "letters"}
+    assert body["total"] == 20
 
 
 @pytest.mark.asyncio
@@ -96,7 +99,7 @@ async def test_weights_per_table(make: Make, files: list[Path]) -> None:
 async def test_one_bad_table_only_warns(
     make: Make, files: list[Path], monkeypatch: pytest.MonkeyPatch, trouble: str
 ) -> None:
-    real = across.answer
+    real = across_searching.answer
 
     async def answer(datasette: Any, target: Any, *arguments: Any, **options: Any) -> Any:
         if target.source.table == "notes":
@@ -105,8 +108,8 @@ async def test_one_bad_table_only_warns(
             await asyncio.sleep(30)
         return await real(datasette, target, *arguments, **options)
 
-    monkeypatch.setattr(across, "answer", answer)
-    monkeypatch.setattr(across, "_TABLE_SECONDS", 0.5)
+    monkeypatch.setattr(across_searching, "answer", answer)
+    monkeypatch.setattr(across_searching, "_TABLE_SECONDS", 0.5)
     datasette = make(files)
     body = await get_json(datasette, "/-/hybrid-search.json?q=robot&_size=max")
     assert {row["table"] for row in body["rows"]} == {"articles", "letters"}
