@@ -22,6 +22,7 @@ from ..store import judgments
 from ..store.connection import sqlite_errors
 from ..store.source import parse_key, read_rows
 from . import compat, page
+from .permissions import may_view_table
 from .query_string import QueryString, key_parts, key_path, read
 from .responses import add_common_headers
 from .searching import Answer, Target, answer, find_target, in_database
@@ -89,7 +90,7 @@ def judge_path(datasette: Any, database: str, table: str) -> str:
 
 async def respond(datasette: Any, request: Any, database: str, table: str) -> Response:
     """Show results to judge, or note a judgment. Raises Forbidden, SemanticError."""
-    if not await compat.allowed_to_view_table(datasette, request.actor, database, table):
+    if not await may_view_table(datasette, request.actor, database, table):
         raise Forbidden(f"You are not allowed to view {table}")
     if not await may_judge(datasette, request.actor, database, table):
         raise Forbidden(f"You are not allowed to judge results of {table}: that takes the permission {JUDGE}")

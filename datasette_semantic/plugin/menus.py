@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from . import compat
 from .companions import look_at
-from .permissions import visible_indexes
+from .permissions import may_view_table, visible_indexes
 from .query_string import key_path
 from .table_search import search_path
 
@@ -85,7 +85,7 @@ async def jump_items(datasette: Any, actor: compat.Actor) -> Any:
 async def _may_search(datasette: Any, actor: compat.Actor, database: str, table: str) -> bool:
     if table not in (await look_at(datasette, database)).sources:
         return False
-    return await compat.allowed_to_view_table(datasette, actor, database, table)
+    return await may_view_table(datasette, actor, database, table)
 
 
 def _link(href: str, label: str, description: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import Any
 from . import compat
 from .companions import look_at
 
-__all__ = ["rules_on_companions", "verdict_on_companion", "visible_indexes"]
+__all__ = ["may_view_table", "rules_on_companions", "verdict_on_companion", "visible_indexes"]
 
 _REASON = "datasette-semantic: made from a table that may not be viewed"
 
@@ -38,12 +38,23 @@ def rules_on_companions(datasette: Any, actor: compat.Actor, action: str) -> Cor
     return _rules(datasette, actor)
 
 
+async def may_view_table(datasette: Any, actor: compat.Actor, database: str, table: str) -> bool:
+    """True where the actor may see the rows of the table, as `compat.allowed_to_view_table` says.
+
+    1.0 does not tell a hook which table is asked about, so our rules are about all companion tables, and to make them
+    takes a question per indexed table. None of them is about an indexed table that is no companion of another: then
+    they are left out.
+    """
+    view = await look_at(datasette, database)
+    if table not in view.sources or any(each.lower() == table.lower() for each in view.companions):
+        return await compat.allowed_to_view_table(datasette, actor, database, table)
+    return await _may_view_all(datasette, actor, database, (table,))
+
+
 async def visible_indexes(datasette: Any, actor: compat.Actor, database: str) -> tuple[Any, ...]:
     """Return the indexes of a database whose tables the actor may view. Nothing else may be searched."""
     indexes = (await look_at(datasette, database)).indexes
-    allowed = await asyncio.gather(
-        *(compat.allowed_to_view_table(datasette, actor, database, index.table) for index in indexes)
-    )
+    allowed = await asyncio.gather(*(may_view_table(datasette, actor, database, index.table) for index in indexes))
     return tuple(index for index, may in zip(indexes, allowed, strict=True) if may)
 
 

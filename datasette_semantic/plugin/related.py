@@ -17,9 +17,9 @@ from datasette import NotFound
 from ..errors import SemanticError
 from ..records import RowKey
 from ..store.source import parse_key
-from . import compat
 from .companions import look_at
 from .page import Link
+from .permissions import may_view_table
 from .query_string import key_parts, key_path, read
 from .searching import Target, answer, find_target, in_database
 from .settings import settings_for
@@ -62,7 +62,7 @@ async def panel_script(datasette: Any, request: Any, database: str, table: str) 
 
 async def _panel(datasette: Any, request: Any, database: str, table: str, key: RowKey) -> str | None:
     count = settings_for(datasette, database, table).related
-    if count == 0 or not await compat.allowed_to_view_table(datasette, request.actor, database, table):
+    if count == 0 or not await may_view_table(datasette, request.actor, database, table):
         return None
     path = search_path(datasette, database, table)
     like = urlencode({"like": key_path(key)})

@@ -30,6 +30,7 @@ from .facets import (
 )
 from .filters import Conditions, operators, read_filters
 from .judging import judge_path, may_judge
+from .permissions import may_view_table
 from .query_string import Place, QueryString, key_parts, key_path, read
 from .responses import add_common_headers, json_response
 from .row_sets import rows_that_pass, rows_with_keys
@@ -116,7 +117,7 @@ def asset(datasette: Any, name: str) -> str:
 
 
 async def _ask(datasette: Any, request: Any, database: str, table: str, format_: str) -> Asked:
-    if not await compat.allowed_to_view_table(datasette, request.actor, database, table):
+    if not await may_view_table(datasette, request.actor, database, table):
         raise Forbidden(f"You are not allowed to view {table}")
     try:
         target = await find_target(datasette, database, table)
@@ -142,7 +143,7 @@ async def _ask(datasette: Any, request: Any, database: str, table: str, format_:
     sortable = await _sortable(datasette, target)
     if query.sort is not None and query.sort not in sortable:
         raise BadOption(f"cannot sort by {query.sort!r}: this site allows {', '.join(sortable) or 'no column'}")
-    private = request.actor is not None and not await compat.allowed_to_view_table(datasette, None, database, table)
+    private = request.actor is not None and not await may_view_table(datasette, None, database, table)
     return Asked(
         target, settings, query, conditions, await label_column(datasette, target, settings), sortable, private
     )

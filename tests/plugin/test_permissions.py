@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -133,6 +134,50 @@ async def test_a_table_of_related_rows_is_seen_by_those_who_see_the_rows(make: M
         assert ("twins" in (await get(datasette, "/hidden", actor=actor)).text) is (actor == "root")
     page = (await get(make([path]), "/hidden")).text
     assert re.findall(r'<h3><a href="/hidden/([^"?]+)"', page) == ["secrets", "twins"]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("spelling", ["twins", "TWINS"])
+async def test_a_companion_that_is_searched_itself_is_denied_with_its_source(
+    make: Make, tmp_path: Path, spelling: str
+) -> None:
+    from datasette_semantic.api import SemanticIndex
+
+    path = write_secrets(tmp_path / "hidden.db")
+    with SemanticIndex(path, "secrets") as index:
+        index.save_similar("twins", limit=2)
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"alter table twins add column note text default 'of the {SECRET}'")
+    connection.close()
+    with SemanticIndex.create(path, "twins", ["note"]) as index:
+        index.update()
+    datasette = make([path], config=DENIALS["table"])
+    for route in (f"/hidden/{spelling}/-/hybrid-search.json?q=of", "/-/hybrid-search.json?q=of"):
+        denied = await get(datasette, route)
+        assert denied.status_code in (200, 403), route
+        assert_silent(denied, route)
+    assert (await get(datasette, f"/hidden/{spelling}/-/hybrid-search.json?q=of")).status_code == 403
+    allowed = await get(datasette, "/hidden/twins/-/hybrid-search.json?q=of", actor="root")
+    assert allowed.status_code == 200
+    assert allowed.json()["total"] > 0
+
+
+@pytest.mark.asyncio
+async def test_a_search_asks_datasette_once(make: Make, files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    datasette = make(files)
+    await get(datasette, "/hidden/secrets/-/hybrid-search.json?q=ship")
+    asked: list[Any] = []
+    name = "allowed" if CASCADES else "check_visibility"
+    ask = getattr(datasette, name)
+
+    async def counted(*args: Any, **options: Any) -> Any:
+        asked.append((args, options))
+        return await ask(*args, **options)
+
+    monkeypatch.setattr(datasette, name, counted)
+    for _ in range(2):  # no answer is kept for the next request
+        await get(datasette, "/hidden/secrets/-/hybrid-search.json?q=ship")
+    assert len(asked) == 2
 
 
 @pytest.mark.asyncio
