@@ -41,7 +41,14 @@ def add_common_headers(datasette: Any, response: Any) -> None:
 
 
 def _dump(value: Any) -> str:
-    return json.dumps(_finite(value), cls=CustomJSONEncoder, allow_nan=False, ensure_ascii=False)
+    try:
+        return _encode(value)
+    except (TypeError, ValueError):  # rare enough not to look at every value first
+        return _encode(_finite(value))
+
+
+def _encode(value: Any) -> str:
+    return json.dumps(value, cls=CustomJSONEncoder, allow_nan=False, ensure_ascii=False)
 
 
 def _finite(value: Any) -> Any:
