@@ -25,7 +25,7 @@ from ..laws.vectors import FloatMatrix
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-__all__ = ["DIMENSIONS", "WordPieceModel", "load"]
+__all__ = ["DIMENSIONS", "WordPieceModel", "is_loaded", "load"]
 
 DIMENSIONS = 256
 _WEIGHTS = "weights/l2_supercat_256.safetensors"
@@ -72,6 +72,11 @@ def load() -> WordPieceModel:
     """
     with _loading:
         return _load_once()
+
+
+def is_loaded() -> bool:
+    """True once the model has been read from disk, so that `load` returns at once."""
+    return _load_once.cache_info().currsize > 0
 
 
 @lru_cache(maxsize=1)

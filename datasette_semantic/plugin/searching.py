@@ -10,6 +10,7 @@ from typing import Any
 
 from datasette.utils import sqlite_timelimit
 
+from ..config import DEFAULT_MODEL
 from ..embedding.models import embedder_for
 from ..embedding.profiles import Manner, manner_of
 from ..errors import (
@@ -273,15 +274,24 @@ async def query_vector(datasette: Any, index: IndexRecord, text: str) -> Any:
     if known is not None:
         return known
 
+    vector = await _embedded(index, text)
+    _keep(state, key, vector)
+    return vector
+
+
+async def _embedded(index: IndexRecord, text: str) -> Any:
+    if index.model == DEFAULT_MODEL:  # any other takes a while even to be looked up
+        embedder = embedder_for(index)
+        if embedder.at_once(text):
+            return embedder.embed_query(text)
+
     def embed() -> Any:
         return embedder_for(index).embed_query(text)
 
     try:
-        vector = await asyncio.wait_for(asyncio.to_thread(embed), _MODEL_SECONDS)
+        return await asyncio.wait_for(asyncio.to_thread(embed), _MODEL_SECONDS)
     except asyncio.TimeoutError as error:
         raise ModelError(f"model {index.model!r} has not answered for {_MODEL_SECONDS:.0f} seconds") from error
-    _keep(state, key, vector)
-    return vector
 
 
 async def _meaning(datasette: Any, target: Target, query: QueryString) -> tuple[Any, tuple[str, ...]]:

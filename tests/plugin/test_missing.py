@@ -29,6 +29,9 @@ async def test_the_model_is_down(site: Any, monkeypatch: pytest.MonkeyPatch, mod
     from datasette_semantic.errors import ModelKeyMissing
 
     class Down:
+        def at_once(self, text: str) -> bool:
+            return False
+
         def embed_query(self, text: str) -> Any:
             raise ModelKeyMissing("no key for the model; set one: llm keys set demo")
 
@@ -50,6 +53,9 @@ async def test_a_slow_model_is_not_waited_for(site: Any, monkeypatch: pytest.Mon
     release = threading.Event()
 
     class Slow:
+        def at_once(self, text: str) -> bool:
+            return False
+
         def embed_query(self, text: str) -> Any:
             release.wait(5)
 
