@@ -50,7 +50,18 @@ def _curve(curve: list[dict[str, Any]], page: Path) -> str:
     if not curve:
         return ""
     curve_plot(curve, page.parent / "images" / "speed-curve.svg")
-    return f"![Times by number of rows](images/speed-curve.svg)\n\n{curve_table(curve)}"
+    return f"![Times by number of rows](images/speed-curve.svg)\n\n{_texts(curve)}\n\n{curve_table(curve)}"
+
+
+def _texts(curve: list[dict[str, Any]]) -> str:
+    """Return of what kind the texts are, with their sizes where they are not all of one."""
+    sizes: dict[str, list[str]] = {}
+    for each in curve:
+        sizes.setdefault(each["set"]["kind"], []).append(f"{each['set']['rows']:,}")
+    if len(sizes) == 1:
+        return f"Texts: {next(iter(sizes))}."
+    parts = [f"{kind} ({', '.join(rows)} rows)" for kind, rows in sizes.items()]
+    return f"Texts: {'; '.join(parts)}."
 
 
 def _set(result: dict[str, Any]) -> str:

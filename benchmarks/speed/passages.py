@@ -5,16 +5,32 @@ from __future__ import annotations
 import gzip
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 CORPORA = Path(__file__).resolve().parents[3] / "shared" / "corpora"
 ASKED_OF = ("cisi", "cranfield", "xquad-en")
 """Collections with whole sentences for queries: questions with many common words."""
-_WORDS, _CHARACTERS, _LEAST = 40, 60, 30
+WORDS, CHARACTERS, LEAST = 40, 60, 30
 _LONGEST = 30
 """Words of a question: some of the collections' queries are whole abstracts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """How a text is cut: into words, or into characters where there are no spaces between words."""
+
+    joint: str
+    size: int
+    """Pieces of a passage."""
+
+    def pieces(self, text: str) -> list[str]:
+        return text.split(self.joint) if self.joint else list(text)
+
+
+_SPACED, _UNSPACED = Cut(" ", WORDS), Cut("", CHARACTERS)
 
 
 def passages(corpora: Path = CORPORA) -> list[str]:
@@ -22,15 +38,26 @@ def passages(corpora: Path = CORPORA) -> list[str]:
 
     40 words, or 60 characters where there are no spaces between words; each on one line.
     """
-    found = dict.fromkeys(
-        passage
-        for file in sorted(corpora.glob("*/docs.jsonl.gz"))
-        for document in _lines(file)
-        for passage in _cut(f"{document.get('title') or ''} {document.get('text') or ''}")
-    )
+    found = dict.fromkeys(passage for text in documents(corpora) for passage in _cut(text))
     listed = list(found)
     random.Random(0).shuffle(listed)
     return listed
+
+
+def documents(corpora: Path = CORPORA) -> Iterator[str]:
+    """Yield the text of every document on one line, its words with one space between them."""
+    for file in sorted(corpora.glob("*/docs.jsonl.gz")):
+        for document in _lines(file):
+            yield " ".join(f"{document.get('title') or ''} {document.get('text') or ''}".split())
+
+
+def cut_of(text: str) -> Cut:
+    return _SPACED if text.count(" ") >= 7 else _UNSPACED
+
+
+def starts(pieces: int, size: int, step: int) -> range:
+    """Return where windows begin: the last has at least half its size."""
+    return range(0, max(1, pieces - size // 2), step)
 
 
 def questions(count: int, corpora: Path = CORPORA) -> list[str]:
@@ -45,22 +72,13 @@ def questions(count: int, corpora: Path = CORPORA) -> list[str]:
     return found[:count]
 
 
-def recombined(listed: Sequence[str], rows: int) -> Iterator[str]:
-    """Yield `rows` passages: the real ones, and then the first half of one with the second of another."""
-    yield from listed[:rows]
-    draw = random.Random(1)
-    for _ in range(rows - len(listed)):
-        first, second = draw.choice(listed), draw.choice(listed)
-        yield f"{first[: len(first) // 2]} {second[len(second) // 2 :]}"
-
-
 def invented(rows: int) -> Iterator[str]:
     """Yield passages of made-up words with Zipf's frequencies, for where there are no collections."""
     draw = random.Random(2)
     words = [_word(n) for n in range(20_000)]
     weights = [1 / (n + 2) for n in range(len(words))]
     for _ in range(rows):
-        yield " ".join(draw.choices(words, weights, k=_WORDS))
+        yield " ".join(draw.choices(words, weights, k=WORDS))
 
 
 def _word(number: int) -> str:
@@ -74,12 +92,11 @@ def _word(number: int) -> str:
 
 
 def _cut(text: str) -> Iterator[str]:
-    words = text.split()
-    pieces = words if len(words) >= 8 else [*" ".join(words)]
-    size, joint = (_WORDS, " ") if pieces is words else (_CHARACTERS, "")
-    for start in range(0, max(1, len(pieces) - size // 2), size):
-        passage = joint.join(pieces[start : start + size])
-        if len(passage) > _LEAST:
+    cut = cut_of(text)
+    pieces = cut.pieces(text)
+    for start in starts(len(pieces), cut.size, cut.size):
+        passage = cut.joint.join(pieces[start : start + cut.size])
+        if len(passage) > LEAST:
             yield passage
 
 

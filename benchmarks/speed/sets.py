@@ -21,9 +21,11 @@ from numpy.typing import NDArray
 
 from .generated import RECIPE, Floats, generated, intrinsic_dimension
 from .given import MEASURED, NEIGHBOURS, WARMING
-from .passages import invented, passages, questions, recombined
+from .passages import invented, passages, questions
+from .windows import Windows
 
 MODEL_DIMENSIONS = 256
+WINDOWS = "overlapping windows of real text"
 QUESTIONS = 220
 """20 to warm up with, 200 to measure."""
 _QUERIES = WARMING + MEASURED
@@ -44,42 +46,71 @@ class VectorSet:
     """Intrinsic dimension around a vector, of the first 50,000."""
 
 
-def vector_set(place: Path, rows: int, dimensions: int) -> VectorSet:
-    """Return a set of vectors: of real passages where there are as many and the built-in model has these dimensions."""
-    folder = place / f"vectors-{dimensions}-{rows}"
+def vector_set(place: Path, rows: int, dimensions: int, *, by_recipe: bool = False) -> VectorSet:
+    """Return a set of vectors: of real texts where there are as many and the built-in model has these dimensions,
+    unless they are wanted by the recipe."""
+    real = real_texts(rows) if dimensions == MODEL_DIMENSIONS and not by_recipe else None
+    if real is not None and real.kind == WINDOWS:
+        return text_set(place, rows)
+    folder = place / f"{'generated' if by_recipe else 'vectors'}-{dimensions}-{rows}"
     if (there := _there(folder)) is not None:
         return there
-    folder.mkdir(parents=True, exist_ok=True)
-    real = passages() if dimensions == MODEL_DIMENSIONS else []
-    if len(real) >= rows + _QUERIES:
-        kind, asked = "real passages, the built-in model", real[-_QUERIES:]
-        blocks, queries = embedded(real[:rows]), np.concatenate(list(embedded(asked)))
+    if real is not None:
+        kind, blocks = f"{real.kind}, the built-in model", embedded(real.texts)
+        queries = np.concatenate(list(embedded(real.queries)))
     else:
         kind, blocks = RECIPE, generated(rows + _QUERIES, dimensions)
         queries = np.zeros((0, dimensions), dtype=np.float32)
     return _write(folder, rows, dimensions, kind, blocks, queries)
 
 
-def text_set(place: Path, rows: int) -> VectorSet:
-    """Return a set of passages with the vectors of the built-in model, and questions about them."""
-    folder = place / f"texts-{rows}"
+def text_set(place: Path, rows: int, *, windows: bool = False) -> VectorSet:
+    """Return a set of texts with the vectors of the built-in model, and questions about them.
+
+    `windows`: of one population whatever the number of rows, so that sets of several sizes can be compared.
+    """
+    real = real_texts(rows, windows=windows)
+    folder = place / f"{'windows' if real is not None and real.kind == WINDOWS else 'texts'}-{rows}"
     if (there := _there(folder)) is not None:
         return there
-    folder.mkdir(parents=True, exist_ok=True)
-    real = passages()
-    if real:
-        usable, held_out = real[:-_QUERIES], real[-_QUERIES:]
-        kind = "real passages" if rows <= len(usable) else f"{len(usable):,} real passages and their halves recombined"
-        texts, asked = recombined(usable, rows), questions(QUESTIONS)
-    else:
+    if real is None:
         print("the collections are not there: the texts are made up", file=sys.stderr)
-        kind, texts, held_out = "made-up words", invented(rows), list(invented(_QUERIES))
-        asked = held_out[:QUESTIONS]
+        real = Texts("made-up words", invented(rows), list(invented(_QUERIES)))
+    folder.mkdir(parents=True, exist_ok=True)
     with (folder / "texts.txt").open("w", encoding="utf-8") as file:
-        file.writelines(f"{text}\n" for text in texts)
+        file.writelines(f"{text}\n" for text in real.texts)
+    asked = questions(QUESTIONS) or real.queries[:QUESTIONS]
     (folder / "questions.json").write_text(json.dumps(asked), encoding="utf-8")
-    queries = np.concatenate(list(embedded(held_out)))
-    return _write(folder, rows, MODEL_DIMENSIONS, kind, embedded(texts_of(folder)), queries)
+    queries = np.concatenate(list(embedded(real.queries)))
+    return _write(folder, rows, MODEL_DIMENSIONS, real.kind, embedded(texts_of(folder)), queries)
+
+
+def given_set(place: Path, rows: int, given: Path) -> VectorSet:
+    """Return a set of vectors that were made before, by `embed.py`: the first `rows` of them."""
+    base, told = np.load(given / "base.npy", mmap_mode="r"), json.loads((given / "told.json").read_text("utf-8"))
+    folder = place / f"vectors-{base.shape[1]}-{rows}"
+    if (there := _there(folder)) is not None and there.kind == told["kind"]:
+        return there
+    blocks = (base[start : start + _BLOCK] for start in range(0, min(rows, len(base)), _BLOCK))
+    return _write(folder, rows, base.shape[1], told["kind"], blocks, np.load(given / "queries.npy"))
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """Texts for rows, and others for queries."""
+
+    kind: str
+    texts: Iterable[str]
+    queries: list[str]
+
+
+def real_texts(rows: int, *, windows: bool = False) -> Texts | None:
+    """Return passages that lie side by side where there are as many, else windows; None without collections."""
+    listed = [] if windows else passages()
+    if len(listed) >= rows + _QUERIES:
+        return Texts("real passages", listed[:rows], listed[-_QUERIES:])
+    real = Windows()
+    return Texts(WINDOWS, real.rows(rows), real.queries(_QUERIES)) if real else None
 
 
 def texts_of(folder: Path) -> Iterator[str]:
@@ -119,6 +150,7 @@ def _there(folder: Path) -> VectorSet | None:
 
 def _write(folder: Path, rows: int, dimensions: int, kind: str, blocks: Iterable[Floats], queries: Floats) -> VectorSet:
     """Write vectors as they come; what is more than the rows becomes queries."""
+    folder.mkdir(parents=True, exist_ok=True)
     base = np.lib.format.open_memmap(folder / "base.npy", mode="w+", dtype=np.float32, shape=(rows, dimensions))
     written, over = 0, [queries]
     for block in blocks:
