@@ -151,11 +151,15 @@ def top_row(datasette: Any, request: Any, database: str, table: str, row: Any) -
 def extra_body_script(datasette: Any, request: Any, database: Any, table: Any, view_name: Any) -> Any:
     from .plugin import compat
 
-    if view_name != "row" or compat.has_row_slot() or table is None:
-        return ""
-    from .plugin.related import panel_script
+    if view_name == "index" and not compat.has_slot("top_homepage"):
+        from .plugin.home import home_script
 
-    return panel_script(datasette, request, database, table)
+        return home_script(datasette, request.actor)
+    if view_name == "row" and table is not None and not compat.has_slot("top_row"):
+        from .plugin.related import panel_script
+
+        return panel_script(datasette, request, database, table)
+    return ""
 
 
 @hookimpl(trylast=True, optionalhook=True)

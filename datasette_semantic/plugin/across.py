@@ -23,7 +23,7 @@ from .searching import Target, find_target
 from .settings import settings_for
 from .table_search import asset, card_of, modes_of, search_path
 
-__all__ = ["respond"]
+__all__ = ["address", "respond"]
 
 _CARRIED = ("table", "_size", "weak", "_weights", "_fusion", "_rrf_k", "_diversity")
 """What the form takes along."""
@@ -55,7 +55,7 @@ async def respond(datasette: Any, request: Any, databases: Sequence[str] | None,
 def _read(datasette: Any, request: Any, databases: Sequence[str] | None, format_: str) -> QueryString:
     """Read the query string. Raises BadOption, also for what means nothing across tables."""
     settings = settings_for(datasette, databases[0] if databases else None)
-    path = _path(datasette, databases, format_)
+    path = address(datasette, databases, format_)
     query = read(request.query_string, path=path, mode=settings.mode, size=settings.size)
     if query.shape == "arrays":
         raise BadOption("_shape=arrays means nothing across tables: their rows have different columns")
@@ -82,7 +82,8 @@ async def _targets(datasette: Any, actor: compat.Actor, databases: Sequence[str]
     return targets
 
 
-def _path(datasette: Any, databases: Sequence[str] | None, format_: str) -> str:
+def address(datasette: Any, databases: Sequence[str] | None, format_: str = "html") -> str:
+    """Return the address of a search over databases, as the browser sees it."""
     base = datasette.urls.path("/") if databases is None else f"{datasette.urls.database(databases[0])}/"
     return f"{base}-/hybrid-search{'' if format_ == 'html' else f'.{format_}'}"
 
@@ -168,6 +169,10 @@ def _context(
     def named(target: Target) -> str:
         return target.name if databases is None else target.source.table
 
+    def alone(target: Target) -> page.Link:
+        """Return the same search of one table alone."""
+        return page.Link(named(target), query.link(path=_own_path(datasette, target), replace={"table": None}))
+
     cards = [
         card_of(
             datasette,
@@ -176,7 +181,7 @@ def _context(
             replace(query, pairs=(), path=_own_path(datasette, each.found.target)),
             label=each.found.label,
             rank=each.rank,
-            place=named(each.found.target),
+            place=alone(each.found.target),
         )
         for each in found.rows
     ]
@@ -186,13 +191,13 @@ def _context(
             count=each.answer.results.total,
             selected=each.name in order.picked,
             url=_toggled(query, each.name),
-            only_url=_own_path(datasette, each.target),
         )
         for each in order.found
     ]
     return page.AcrossPage(
         database=databases[0] if databases else None,
         scope=databases[0] if databases else "everything",
+        color=compat.database_color(datasette, databases[0]) if databases else None,
         action=query.path,
         stylesheet=asset(datasette, "semantic.css"),
         script=asset(datasette, "semantic.js"),
@@ -212,8 +217,9 @@ def _context(
         notices=found.notices,
         did_you_mean=None if meant is None else page.Link(meant, query.link(replace={"q": meant})),
         tables=tuple(tables),
+        shown=len(order.shown),
         places=tuple(page.Link(named(target), _own_path(datasette, target)) for target in targets),
         previous_url=(_page_url(query, found.previous) or query.link()) if found.offset else None,
         next_url=_page_url(query, found.next),
-        json_url=query.link(path=_path(datasette, databases, "json"), keep_place=True),
+        json_url=query.link(path=address(datasette, databases, "json"), keep_place=True),
     ).context()

@@ -36,7 +36,7 @@ __all__ = [
     "deny_rules",
     "facets_over",
     "foreign_key_labels",
-    "has_row_slot",
+    "has_slot",
     "hide_tables",
     "judging_action",
     "jump_items",
@@ -261,9 +261,9 @@ async def _labels_may_be_seen(datasette: Any, actor: Actor, database: str, table
 # --- Datasette's own pages -------------------------------------------------------------------------------------------
 
 
-def has_row_slot() -> bool:
-    """True where a plugin can put something on a row's page by a hook of its own."""
-    return hasattr(hookspecs, "top_row")
+def has_slot(hook: str) -> bool:
+    """True where a plugin can put something on a page by this hook, as `top_row`."""
+    return hasattr(hookspecs, hook)
 
 
 def jump_items(items: Sequence[Mapping[str, str]]) -> Any:

@@ -1,4 +1,4 @@
-"""A box on the home page that searches everything the visitor may search. 1.0 has a slot for it, 0.65 has none."""
+"""A box on the home page that searches everything the visitor may search."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from typing import Any
 
 from . import compat
 from .permissions import visible_indexes
+from .slots import below_heading
 from .table_search import asset
 
-__all__ = ["home_box"]
+__all__ = ["home_box", "home_script"]
 
 
 async def home_box(datasette: Any, actor: compat.Actor) -> str | None:
@@ -23,3 +24,8 @@ async def home_box(datasette: Any, actor: compat.Actor) -> str | None:
     }
     html: str = await datasette.render_template("_hybrid_search_home.html", context)
     return html
+
+
+async def home_script(datasette: Any, actor: compat.Actor) -> dict[str, str]:
+    """Return the script that puts the box on 0.65's home page."""
+    return below_heading(await home_box(datasette, actor))

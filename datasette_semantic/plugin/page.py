@@ -109,8 +109,8 @@ class Card:
     details: tuple[Detail, ...]
     why: Why
     like_url: str
-    place: str = ""
-    """Where the row lives, on pages that search more than one table."""
+    place: Link | None = None
+    """Where the row lives, on pages that search more than one table: the same search of its table alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +191,6 @@ class TableCount:
     selected: bool
     url: str
     """The address with this table added to, or taken from, the choice."""
-    only_url: str
-    """The table's own search page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +200,8 @@ class AcrossPage:
     database: str | None
     scope: str
     """What is searched: a database's name, or "everything"."""
+    color: str | None
+    """The database's colour, as in `SearchPage`; None for everything."""
     action: str
     stylesheet: str
     script: str
@@ -222,6 +222,8 @@ class AcrossPage:
     notices: tuple[str, ...]
     did_you_mean: Link | None
     tables: tuple[TableCount, ...]
+    shown: int
+    """How many tables the results are from: all of them, or those that are picked."""
     places: tuple[Link, ...]
     """Every table that can be searched here, with its own search page."""
     previous_url: str | None
@@ -247,7 +249,7 @@ def make_card(
     table_url: str,
     search_path: str,
     foreign: Mapping[str, Mapping[Any, Link]],
-    place: str = "",
+    place: Link | None = None,
 ) -> Card:
     """Return a result as it is shown. `foreign` holds links for foreign keys: column to value to link."""
     path = key_path(hit.key)

@@ -1,12 +1,7 @@
-"""Rows like a row, on the row's own page: its stored vectors are compared, no model is called.
-
-1.0 has a slot for it at the top of the page. 0.65 has none, so there a script puts the same piece of HTML into its
-place; without JavaScript the page is as it always was.
-"""
+"""Rows like a row, on the row's own page: its stored vectors are compared, no model is called."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -23,6 +18,7 @@ from .permissions import may_view_table
 from .query_string import key_parts, key_path, read
 from .searching import Target, answer, find_target, in_database
 from .settings import settings_for
+from .slots import below_heading
 from .table_search import asset, label_column, search_path
 
 __all__ = ["panel", "panel_script"]
@@ -53,11 +49,7 @@ async def panel_script(datasette: Any, request: Any, database: str, table: str) 
 
         with suppress(SemanticError):
             key = await in_database(datasette, database, run)
-    html = None if key is None else await _panel(datasette, request, database, table, key)
-    if html is None:
-        return {"script": ""}
-    said = json.dumps(html).replace("<", "\\u003c")  # so that nothing in it can end the script
-    return {"script": f"document.querySelector('section.content h1')?.insertAdjacentHTML('afterend', {said});"}
+    return below_heading(None if key is None else await _panel(datasette, request, database, table, key))
 
 
 async def _panel(datasette: Any, request: Any, database: str, table: str, key: RowKey) -> str | None:

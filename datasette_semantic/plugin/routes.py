@@ -110,11 +110,18 @@ async def _guarded(
 
 async def _error_page(datasette: Any, request: Any, error: SemanticError) -> Response:
     """Say what is wrong and how to go on, on a page of our own."""
+    database, table = (tilde_decode(request.url_vars.get(name) or "") or None for name in ("database", "table"))
+    if database is not None and table is not None:
+        action = table_search.search_path(datasette, database, table)
+    else:
+        action = across.address(datasette, None if database is None else [database])
     context = {
         "message": str(error),
         "status": error.status,
-        "database": tilde_decode(request.url_vars.get("database") or "") or None,
-        "table": tilde_decode(request.url_vars.get("table") or "") or None,
+        "database": database,
+        "table": table,
+        "action": action,
+        "q": request.args.get("q") or "",
         "stylesheet": table_search.asset(datasette, "semantic.css"),
     }
     html = await datasette.render_template("hybrid-search-error.html", context, request=request)

@@ -314,7 +314,7 @@ async def _cards(datasette: Any, request: Any, asked: Asked, found: Answer) -> t
 
 
 def card_of(
-    datasette: Any, target: Target, hit: Hit, query: QueryString, *, label: str | None, rank: int, place: str
+    datasette: Any, target: Target, hit: Hit, query: QueryString, *, label: str | None, rank: int, place: page.Link
 ) -> page.Card:
     """Return a result as it is shown among those of other tables: under its rank there, with where it lives."""
     card = page.make_card(
@@ -451,7 +451,7 @@ def _page_url(query: QueryString, found: Answer | None) -> str | None:
 def _previous_url(query: QueryString, found: Answer | None) -> str | None:
     if found is None or found.offset == 0:
         return None
-    before = max(0, found.offset - max(1, query.size))
+    before = max(0, min(found.offset, found.results.total) - max(1, query.size))
     if before == 0:
         return query.link()
     return query.link(replace={"_next": found.place_at(before).token()})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import sqlite3
 from contextlib import closing
@@ -13,8 +14,9 @@ from typing import Any
 import pytest
 
 from datasette_semantic.plugin.page import AcrossPage, SearchPage
+from datasette_semantic.plugin.query_string import Place
 
-from .conftest import CASCADES, SEARCH, Make, embed, get, get_json
+from .conftest import SEARCH, Make, embed, get, get_json
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
 
@@ -219,9 +221,43 @@ async def test_errors_have_a_page_of_their_own(site: Any) -> None:
     assert page.status_code == 404
     assert "sqlite-utils embed articles.db plain" in page.text
     assert 'href="/articles/plain"' in page.text
-    bad = await get(site, f"{SEARCH}?q=x&nosuch=1")
+    bad = await get(site, f"{SEARCH}?q=%3Cx%26y&nosuch=1")
     assert bad.status_code == 400
-    assert f'href="{SEARCH}"' in bad.text
+    assert f'<a href="{SEARCH}?q=%3Cx%26y">Search for <strong>&lt;x&amp;y</strong> with nothing added</a>' in bad.text
+    assert 'href="/articles/articles"' in bad.text
+    for path, again in ((f"{SEARCH}?nosuch=1", SEARCH), ("/articles/-/hybrid-search?x=1", "/articles/-/hybrid-search")):
+        assert f'<a href="{again}">Start again</a>' in (await get(site, path)).text
+
+
+@pytest.mark.asyncio
+async def test_where_nothing_matches_there_is_nothing_to_narrow(site: Any) -> None:
+    for query in ("q=qqqq&mode=keyword", "q=ship&year=1066"):
+        page = (await get(site, f"{SEARCH}?{query}")).text
+        assert "Nothing here matches" in page
+        assert "semantic-panel" not in page
+    page = (await get(site, f"{SEARCH}?q=ship&year=1066&_facet=title")).text
+    assert 'aria-label="Remove the facet title"' in page
+    assert "Narrow by title</summary>" in page
+
+
+@pytest.mark.asyncio
+async def test_a_page_beyond_the_last_leads_back(site: Any) -> None:
+    token = Place(5_000).token()
+    for path, size in ((SEARCH, 20), ("/articles/-/hybrid-search", 20)):
+        page = (await get(site, f"{path}?q=ship&mode=keyword&_next={token}")).text
+        assert "Nothing is left on this page" in page
+        assert "Nothing here matches" not in page
+        found = re.search(r'href="([^"]+)" rel="prev"', page)
+        assert found is not None
+        before = (await get(site, html.unescape(found[1]))).text
+        assert before.count('class="semantic-card"') == size
+
+
+@pytest.mark.asyncio
+async def test_the_box_takes_the_focus_before_a_search_only(site: Any) -> None:
+    assert " autofocus" in (await get(site, SEARCH)).text
+    for query in ("q=ship", "like=1"):
+        assert " autofocus" not in (await get(site, f"{SEARCH}?{query}")).text
 
 
 @pytest.mark.asyncio
@@ -231,8 +267,7 @@ async def test_styles_are_served_and_linked_on_our_pages_only(site: Any) -> None
         found = re.search(rf'"(/-/static-plugins/datasette-semantic/{name}[^"]*)"', page)
         assert found is not None
         assert (await get(site, found[1])).status_code == 200
-    # The home page of 1.0 has a box of ours.
-    for path in ("/articles", "/articles/articles", *(() if CASCADES else ("/",))):
+    for path in ("/articles", "/articles/articles"):  # the home page has a box of ours
         assert "semantic.css" not in (await get(site, path)).text
 
 
