@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from math import log
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from datasette_semantic.laws.chunking import splits_character
 from datasette_semantic.records import Passage, Span
@@ -116,8 +116,7 @@ MAX_CHARS: Final = 1_000_000
 """Characters looked at: in a longer text, or a longer span, the rest is not searched for a better passage."""
 
 
-@dataclass(frozen=True, slots=True)
-class _View:
+class _View(NamedTuple):
     """The part of the text that matters, every run of white space one space, accents composed."""
 
     flat: str
@@ -128,24 +127,33 @@ class _View:
 
 def _view(text: str, span: Span | None, length: int) -> _View:
     if span is None:
-        return _View(_flat(text[:MAX_CHARS]), None, cut_before=False, cut_after=len(text) > MAX_CHARS)
+        return _View(_composed(_spaced(text[:MAX_CHARS])), None, cut_before=False, cut_after=len(text) > MAX_CHARS)
     around = 4 * length
     first = _word_start(text, max(0, span.start - around), span.start)
     last = min(len(text), span.end + around, first + MAX_CHARS)
     region = text[first:last]
-    flat = _flat(region)
-    near = Span(_flat_offset(region, span.start - first, len(flat)), _flat_offset(region, span.end - first, len(flat)))
+    spaced = _spaced(region)
+    flat = _composed(spaced)
+    start, end = span.start - first, span.end - first
+    if len(spaced) == len(region) and flat == spaced:  # all stands where it stood, as in most texts
+        near = Span(start, min(end, len(flat)))
+    else:
+        near = Span(_flat_offset(region, start, len(flat)), _flat_offset(region, end, len(flat)))
     return _View(flat, near, cut_before=bool(text[:first].strip()), cut_after=bool(text[last:].strip()))
 
 
-def _flat(text: str) -> str:
-    return unicodedata.normalize("NFC", " ".join(text.split()))
+def _spaced(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
 
 
 def _flat_offset(region: str, position: int, limit: int) -> int:
     """Return where `position` of `region` is in its flat form, `limit` characters long."""
     head = region[: max(0, position)]
-    flat = _flat(head)
+    flat = _composed(_spaced(head))
     return min(limit, len(flat) + (1 if flat and head[-1].isspace() else 0))
 
 
@@ -180,8 +188,9 @@ class _Needle:
     """False where it need not be a word at all: a pair of characters in a script without spaces."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Hit:
+class _Hit(NamedTuple):
+    """A place where a word is. A tuple, which is made and sorted quickly: a page has hundreds."""
+
     start: int
     end: int
     needle: int
@@ -194,11 +203,14 @@ def _hits(folded: str, words: Sequence[str], stem: Stem, offset: int) -> list[_H
     hits: list[_Hit] = []
     stemmed: dict[str, str] = {}
     for number, needle in enumerate(_needles(tuple(words[:MAX_WORDS]), stem)):
+        if needle.root not in folded:
+            continue
         spans = list(_find(folded, needle, stem, stemmed))
         # A word's weight is how rare it is in this very text: the frequencies of the table are not known here.
         weight = round(1000 * log(2 + len(folded) / (8 * len(spans)))) if spans else 0
         hits += [_Hit(start + offset, end + offset, number, weight) for start, end in spans]
-    return sorted(hits, key=lambda hit: (hit.start, hit.end))
+    hits.sort()
+    return hits
 
 
 @lru_cache(maxsize=256)
