@@ -79,6 +79,12 @@ MAX_QUERY_CHARS: Final = 4_000
 MAPPED_BYTES: Final = 0x7FFF0000
 """How much of a file is mapped into memory: the most that SQLite is built for. Pages are read when they are wanted."""
 
+REMEMBERED_BYTES: Final = 128_000_000
+"""Vectors that a process keeps of those that searches have read, of all files together."""
+
+REMEMBERED_ROWS: Final = 200_000
+"""Rows per index of which a process keeps the key and the chunks: some 250 bytes each."""
+
 CATALOG_TABLE: Final = "_semantic_indexes"
 BESIDE_TABLE: Final = "_semantic_beside"
 """Indexes that do not answer: one being built, and the one that a rollback brings back."""

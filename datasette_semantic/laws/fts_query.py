@@ -57,6 +57,7 @@ __all__ = [
     "Term",
     "excluded_match",
     "parse",
+    "phrases",
     "relaxed",
     "telling",
     "to_match",
@@ -294,6 +295,11 @@ def to_match(query: ParsedQuery, *, tokens: Tokens | None = None) -> str | None:
         return None
     unwanted = excluded_match(query, tokens=tokens)
     return f"({wanted}) NOT ({unwanted})" if unwanted else wanted
+
+
+def phrases(query: ParsedQuery, *, tokens: Tokens | None = None) -> tuple[str, ...] | None:
+    """Return the FTS5 phrases of which `to_match` is the OR; None where it asks for more than that."""
+    return None if query.required or query.excluded else tuple(_any_of(query.optional, tokens))
 
 
 def excluded_match(query: ParsedQuery, *, tokens: Tokens | None = None) -> str | None:

@@ -4,9 +4,11 @@ FTS5 walks lists of rows quickly (some 20,000 rows a millisecond) and scores slo
 row that holds any of the words. But a row that holds only common words can never be among the best where rare words
 have found enough: what its words can add up to is known beforehand. So the rows of the rarest words are scored first,
 by all words of the query, and rows of further words only as far as they could still come among the first `SAFE`.
-
 This is MaxScore (Turtle, Flood: *Query Evaluation: Strategies and Optimizations*, IPM 1995) in two statements of SQL,
 with what a word usually adds in the place of the most that it could add.
+
+None of this is needed where all words of a query are known from earlier ones, or cheap to get to know: what FTS5 gives
+for each is remembered and added up (`store/postings.py`).
 """
 
 from __future__ import annotations
@@ -16,10 +18,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..config import KEYWORD_BUDGET, KEYWORD_SHARE
-from ..laws.fts_query import ParsedQuery, Term, Tokens, telling, to_match
+from ..laws.adding_up import best_sums
+from ..laws.fts_query import ParsedQuery, Term, Tokens, phrases, telling, to_match
 from ..records import IndexRecord, Source
 from ..store import keyword_index
 from ..store.connection import Connection
+from ..store.postings import postings
 from .lists import Allowed, query_tokens
 
 __all__ = ["AT_ONCE", "SAFE", "keyword_list"]
@@ -56,6 +60,10 @@ def keyword_list(
         return []
     rows = (index.settings.get("size") or {"rows": 0})["rows"]
     budget = KEYWORD_BUDGET + rows // KEYWORD_SHARE
+    if allowed.sql is None:
+        added = _added(connection, source, index, phrases(asked, tokens=tokens), depth=depth, most=budget)
+        if added is not None:
+            return added
 
     def search(among: str | None = None, *, scored: int | None = None) -> list[tuple[int, float]]:
         return keyword_index.search(
@@ -84,6 +92,23 @@ def keyword_list(
     if needed <= first:
         return found
     return search(words.match(needed) if needed < len(words.terms) else None)
+
+
+def _added(
+    connection: Connection,
+    source: Source,
+    index: IndexRecord,
+    asked: Sequence[str] | None,
+    *,
+    depth: int,
+    most: int,
+) -> list[tuple[int, float]] | None:
+    """Return full BM25, put together from what is known of each phrase; None where that asks for too much."""
+    found = None if asked is None else postings(connection, source, index, asked, most=most)
+    if found is None:
+        return None
+    rows, scores = best_sums([(each.row_ids, each.bm25) for each in found], k=depth)
+    return list(zip(rows.tolist(), scores.tolist(), strict=True))
 
 
 @dataclass(frozen=True, slots=True)

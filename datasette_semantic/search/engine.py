@@ -16,7 +16,7 @@ import numpy as np
 from ..config import LIST_DEPTH, LOOKUP_DEPTH
 from ..errors import NoSuchRow
 from ..laws.calibration import set_weak_apart
-from ..laws.candidates import Candidates
+from ..laws.candidates import Candidates, Column
 from ..laws.fts_query import ParsedQuery, parse
 from ..laws.fusion import Moments, fuse, rank_one_list
 from ..laws.ranking import Ranked
@@ -108,7 +108,7 @@ def rank(connection: Connection, index: IndexRecord, request: SearchRequest, *, 
         near = (
             lists.semantic_list(connection, index, vector, allowed=allowed, depth=LIST_DEPTH, exact=request.exact)
             if by_meaning and vector is not None
-            else []
+            else vector_index.Nearby.nothing()
         )
         words_cut, near_cut = len(words) >= LIST_DEPTH, len(near) >= LIST_DEPTH
         near = _without(connection, source, index, query, near, own_row)
@@ -134,11 +134,11 @@ def rank(connection: Connection, index: IndexRecord, request: SearchRequest, *, 
 
 
 def _doubts(
-    index: IndexRecord, request: SearchRequest, words: Sequence[tuple[int, float]], near: Sequence[lists.Near]
+    index: IndexRecord, request: SearchRequest, words: Sequence[tuple[int, float]], near: vector_index.Nearby
 ) -> tuple[str, ...]:
     """Say so where only nearness found anything, and from so far away that chance may have brought it."""
     floor = index.settings.get("floor")
-    if words or not near or request.filters or floor is None or 1.0 - near[0][2] >= floor:
+    if words or not len(near) or request.filters or floor is None or 1.0 - near.distances[0] >= floor:
         return ()
     return ("No row holds any of these words, and none is near in meaning: these are the least far away.",)
 
@@ -199,14 +199,14 @@ def _without(
     source: Source,
     index: IndexRecord,
     query: ParsedQuery,
-    near: list[lists.Near],
+    near: vector_index.Nearby,
     own_row: int | None,
-) -> list[lists.Near]:
+) -> vector_index.Nearby:
     """Leave out the row that the others are to be like, and rows that hold an excluded word."""
-    dropped = lists.excluded_rows(connection, source, index, query, [row_id for row_id, *_ in near])
+    dropped = lists.excluded_rows(connection, source, index, query, near.row_ids.tolist())
     if own_row is not None:
         dropped = dropped | {own_row}
-    return [each for each in near if each[0] not in dropped] if dropped else near
+    return near.only(~np.isin(near.row_ids, list(dropped))) if dropped else near
 
 
 def _candidates(
@@ -216,35 +216,43 @@ def _candidates(
     request: SearchRequest,
     query: ParsedQuery,
     words: list[tuple[int, float]],
-    near: list[lists.Near],
+    near: vector_index.Nearby,
     vector: FloatVector | None,
     allowed: lists.Allowed,
 ) -> tuple[Candidates, dict[int, int]]:
     """Join the lists into candidates, without keys as yet; also return row_id to nearest chunk."""
-    row_ids = list(dict.fromkeys([*(row_id for row_id, _ in words), *(row_id for row_id, *_ in near)]))
-    place_of = {row_id: place for place, row_id in enumerate(row_ids)}
-    near_places = [place_of[row_id] for row_id, *_ in near]
+    by_words = np.fromiter((row_id for row_id, _ in words), dtype=np.int64, count=len(words))
+    row_ids, near_places = _joined(by_words, near.row_ids)
     bm25, cosine = np.full((2, len(row_ids)), np.nan)
     keyword_rank, semantic_rank = np.zeros((2, len(row_ids)), dtype=np.int64)
     bm25[: len(words)] = [value for _, value in words]
     keyword_rank[: len(words)] = np.arange(1, len(words) + 1)
-    cosine[near_places] = [1.0 - distance for *_, distance in near]
+    cosine[near_places] = 1.0 - near.distances
     semantic_rank[near_places] = np.arange(1, len(near) + 1)
-    chunk_ids = {row_id: chunk_id for row_id, chunk_id, _ in near}
+    chunk_ids = dict(zip(near.row_ids.tolist(), near.ids.tolist(), strict=True))
     if vector is not None and request.mode == "hybrid":
-        unknown = [row_id for row_id, _ in words[:LOOKUP_DEPTH] if row_id not in chunk_ids]
-        for row_id, (chunk_id, value) in lists.cosines(connection, index, vector, unknown).items():
-            cosine[place_of[row_id]] = value
+        unknown = {row_id: place for place, (row_id, _) in enumerate(words[:LOOKUP_DEPTH]) if row_id not in chunk_ids}
+        found = lists.cosines(connection, index, vector, list(unknown), compared=near.compared)
+        for row_id, (chunk_id, value) in found.items():
+            cosine[unknown[row_id]] = value
             chunk_ids[row_id] = chunk_id
-    exact, sole = np.zeros((2, len(row_ids)), dtype=np.bool_)
+    exact = sole = np.zeros(len(row_ids), dtype=np.bool_)
     if request.mode == "hybrid" and words:
-        for flags, singled_out in (
-            (exact, lanes.exact_rows(connection, source, index, request.query, allowed=allowed)),
-            (sole, lanes.sole_rows(connection, source, index, query)),
-        ):
-            flags[[place_of[row_id] for row_id in singled_out if row_id in place_of]] = True
+        exact = np.isin(row_ids, list(lanes.exact_rows(connection, source, index, request.query, allowed=allowed)))
+        sole = np.isin(row_ids, list(lanes.sole_rows(connection, source, index, query)))
     columns = (bm25, cosine, keyword_rank, semantic_rank, exact, sole)
-    return Candidates(np.array(row_ids, dtype=np.int64), {}, *columns), chunk_ids
+    return Candidates(row_ids, {}, *columns), chunk_ids
+
+
+def _joined(first: Column, second: Column) -> tuple[Column, Column]:
+    """Return two columns of distinct numbers as one, without those of the second that the first holds too; and the
+    places that the numbers of the second have in it."""
+    order = np.argsort(first)
+    places = np.searchsorted(first, second, sorter=order)
+    places = order[np.minimum(places, len(first) - 1)] if len(first) else np.zeros(len(second), dtype=np.intp)
+    new = first[places] != second if len(first) else np.ones(len(second), dtype=np.bool_)
+    places[new] = len(first) + np.arange(np.count_nonzero(new))
+    return np.concatenate([first, second[new]]), places
 
 
 def _existing(connection: Connection, source: Source, index: IndexRecord, candidates: Candidates) -> Candidates:
@@ -254,8 +262,10 @@ def _existing(connection: Connection, source: Source, index: IndexRecord, candid
     """
     row_ids = candidates.row_ids.tolist()
     keys = chunk_store.keys_of(connection, source, index, row_ids)
-    there = np.fromiter((row_id in keys for row_id in row_ids), dtype=np.bool_, count=len(row_ids))
-    return replace(candidates.only(there), keys=keys)
+    if len(keys) < len(row_ids):
+        there = np.fromiter((row_id in keys for row_id in row_ids), dtype=np.bool_, count=len(row_ids))
+        candidates = candidates.only(there)
+    return replace(candidates, keys=keys)
 
 
 def _rank(

@@ -8,20 +8,20 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..laws import analysis
 from ..laws.fts_query import ParsedQuery, Tokens, excluded_match
 from ..laws.quoting import quote
 from ..laws.vectors import FloatVector
 from ..records import IndexRecord, RowFilter, Source
+from ..store import blocks, keyword_index, names, partitions, vector_index
 from ..store import chunks as chunk_store
-from ..store import keyword_index, names, partitions, vector_index
 from ..store.connection import Connection
 from ..store.source import conjunction, json_list
 
 __all__ = [
     "Allowed",
-    "Near",
     "allowed_rows",
     "cosines",
     "excluded_rows",
@@ -40,10 +40,6 @@ class Allowed:
     params: Mapping[str, Any] | None = None
     filters: tuple[RowFilter, ...] = ()
     """The same as they were given."""
-
-
-Near = vector_index.Nearest
-"""A row's chunk nearest to the query: row_id, chunk id, cosine distance. A plain tuple: a search makes a thousand."""
 
 
 def allowed_rows(source: Source, index: IndexRecord, filters: Sequence[RowFilter]) -> Allowed:
@@ -88,7 +84,7 @@ def semantic_list(
     allowed: Allowed,
     depth: int,
     exact: bool = False,
-) -> list[Near]:
+) -> vector_index.Nearby:
     """Return up to `depth` rows by nearness, nearest first: for each row its nearest chunk.
 
     Rows of many chunks share k, and vectors whose row is gone take part of it: k grows until there are rows enough, or
@@ -98,16 +94,14 @@ def semantic_list(
     k = -(-depth * max(size["chunks"], size["rows"]) // max(size["rows"], 1)) + depth // 10
     within = partitions.within(connection, index, allowed.filters)
     while True:
-        found = _nearest(connection, index, vector, k=k, allowed=allowed, within=within, exact=exact)
-        nearest: dict[int, Near] = {}
-        for near in found:
-            nearest.setdefault(near[0], near)
+        found = _nearby(connection, index, vector, k=k, allowed=allowed, within=within, exact=exact)
+        nearest = found.only(np.sort(np.unique(found.row_ids, return_index=True)[1]))
         if len(nearest) >= depth or len(found) + vector_index.orphans(connection, index) < k:
-            return list(nearest.values())[:depth]
+            return nearest.only(np.arange(min(depth, len(nearest))))
         k *= 2
 
 
-def _nearest(
+def _nearby(
     connection: Connection,
     index: IndexRecord,
     vector: FloatVector,
@@ -116,35 +110,60 @@ def _nearest(
     allowed: Allowed,
     within: partitions.Within | None,
     exact: bool,
-) -> list[vector_index.Nearest]:
+) -> vector_index.Nearby:
     if within is None or allowed.sql is None:
-        return vector_index.nearest(
+        return vector_index.nearby(
             connection, index, vector, k=k, allowed=allowed.sql, params=allowed.params, exact=exact
         )
     params = allowed.params or {}
-    return partitions.nearest(
+    return partitions.nearby(
         connection, index, vector, k=k, within=within, allowed=allowed.sql, params=params, exact=exact
     )
 
 
 def cosines(
-    connection: Connection, index: IndexRecord, vector: FloatVector, row_ids: Sequence[int]
+    connection: Connection,
+    index: IndexRecord,
+    vector: FloatVector,
+    row_ids: Sequence[int],
+    *,
+    compared: tuple[NDArray[np.int64], NDArray[np.float32]],
 ) -> dict[int, tuple[int, float]]:
-    """Return, for rows that nearness did not find, row_id to (nearest chunk id, cosine), by looking their vectors
-    up."""
+    """Return, for rows that nearness did not find, row_id to (nearest chunk id, cosine).
+
+    `compared` are the chunks with which the query has been compared already, and their cosines; the vectors of others
+    are looked up.
+    """
     if not row_ids:
         return {}
     stored = chunk_store.chunks_of_rows(connection, index, row_ids)
-    found = vector_index.vectors(connection, index, [chunk.id for chunk in stored])
-    present = [chunk for chunk in stored if chunk.id in found]
-    if not present:
-        return {}
-    values = np.stack([found[chunk.id] for chunk in present]) @ vector
+    known = _known([chunk.id for chunk in stored], *compared)
+    known |= _looked_up(connection, index, vector, [chunk.id for chunk in stored if chunk.id not in known])
     best: dict[int, tuple[int, float]] = {}
-    for chunk, value in zip(present, values.tolist(), strict=True):
-        if chunk.row_id not in best or value > best[chunk.row_id][1]:
+    for chunk in stored:
+        value = known.get(chunk.id)
+        if value is not None and (chunk.row_id not in best or value > best[chunk.row_id][1]):
             best[chunk.row_id] = (chunk.id, value)
     return best
+
+
+def _known(wanted: Sequence[int], ids: NDArray[np.int64], cosines: NDArray[np.float32]) -> dict[int, float]:
+    """Return those of the wanted ids that are among `ids`, with their cosines."""
+    few = np.unique(np.array(wanted, dtype=np.int64))
+    places: NDArray[np.intp] = (
+        np.flatnonzero(few[np.minimum(np.searchsorted(few, ids), len(few) - 1)] == ids)
+        if len(few)
+        else np.zeros(0, dtype=np.intp)
+    )
+    return dict(zip(ids[places].tolist(), cosines[places].tolist(), strict=True))
+
+
+def _looked_up(connection: Connection, index: IndexRecord, vector: FloatVector, ids: Sequence[int]) -> dict[int, float]:
+    if not ids:
+        return {}
+    found = vector_index.vectors(connection, index, ids)
+    matrix = vector_index.stack(found, list(found), dimensions=index.dimensions)
+    return dict(zip(found, blocks.products(matrix, vector).tolist(), strict=True))
 
 
 def excluded_rows(

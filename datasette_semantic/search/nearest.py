@@ -25,10 +25,10 @@ def neighbours(
     if k == 0:
         return []
     near = lists.semantic_list(connection, index, vector, allowed=allowed, depth=k, exact=exact)
-    keys = chunk_store.keys_of(connection, source, index, [row_id for row_id, *_ in near])
-    spans = chunk_store.spans(connection, index, [chunk_id for _, chunk_id, _ in near])
+    keys = chunk_store.keys_of(connection, source, index, near.row_ids.tolist())
+    spans = chunk_store.spans(connection, index, near.ids.tolist())
     return [
         Neighbour(keys[row_id], distance, spans[chunk_id].start, spans[chunk_id].end)
-        for row_id, chunk_id, distance in near
+        for row_id, chunk_id, distance in near.listed()
         if row_id in keys and chunk_id in spans
     ]

@@ -14,13 +14,18 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
+from ..config import REMEMBERED_BYTES
 from ..laws.quoting import quote
 from ..laws.vectors import FloatMatrix, FloatVector, from_blob
 from ..records import IndexRecord
 from .connection import Connection
+from .memory import Memory, StoredCell, memory_of
 from .source import json_list
 
 __all__ = ["Block", "Inside", "blocks", "chunks_by_cell", "cosines", "count", "is_partitioned", "products"]
+
+_TRIES = 3
+"""How often cells are read anew because the file changed meanwhile; then all are read in one statement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +91,71 @@ def cosines(
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Return the ids of all vectors, or of those `inside`, and the cosine of each with a unit vector; in no order.
 
-    One statement, so one state of the file; 12 bytes of memory for each vector read.
+    All are of one state of the file; 12 bytes of memory for each vector read, beside what is remembered.
     """
+    if inside.parts is None and (inside.cells is not None or _can_be_remembered(index)):
+        for _ in range(_TRIES):
+            memory = memory_of(connection, index)
+            cells = _cells(connection, index, memory, inside)
+            # In a transaction nothing changes; elsewhere what was known and what was read must be of one state.
+            if not memory.keeps or memory_of(connection, index) is memory:
+                return _compared(cells, vector)
+    return _streamed(connection, index, vector, inside)
+
+
+def _can_be_remembered(index: IndexRecord) -> bool:
+    chunks = (index.settings.get("size") or {"chunks": 0})["chunks"]
+    return bool(chunks * index.dimensions * 4 <= REMEMBERED_BYTES)
+
+
+def _cells(connection: Connection, index: IndexRecord, memory: Memory, inside: Inside) -> list[StoredCell]:
+    """Return the cells to compare with, read as far as they are not known."""
+    if memory.numbers is None:
+        rows = connection.execute(f"select distinct partition00 from {quote(index.vec_table + '_chunks')}").fetchall()
+        memory.numbers = tuple(row[0] for row in rows)
+    if inside.cells is None:
+        numbers = memory.numbers
+    else:
+        numbers = (*inside.cells, *(number for number in memory.numbers if number < inside.first))
+    known = memory.cells(numbers)
+    missing = [number for number in numbers if number not in known]
+    if missing:
+        read = _read_cells(connection, index, missing)
+        memory.keep(read)
+        known |= read
+    return [known[number] for number in numbers]
+
+
+def _read_cells(connection: Connection, index: IndexRecord, numbers: Sequence[int]) -> dict[int, StoredCell]:
+    """Read cells, an empty one for a number that no chunk has."""
+    ids: dict[int, list[NDArray[np.int64]]] = {number: [] for number in numbers}
+    pieces: dict[int, list[FloatMatrix]] = {number: [] for number in numbers}
+    table = quote(index.vec_table + "_chunks")
+    sql = (
+        f"select c.partition00, c.validity, c.rowids, v.vectors from json_each(?) n cross join {table} c "
+        f"on c.partition00 = n.value cross join {_vectors_of(index)} v on v._rowid_ = c.chunk_id"
+    )
+    for number, validity, rowids, vectors in connection.execute(sql, (json_list(numbers),)):
+        present = _taken(validity)
+        held, matrix = np.frombuffer(rowids, dtype="<i8"), from_blob(vectors, dimensions=index.dimensions)
+        whole = present.all()  # else what is there is copied out, so that the rest need not be kept
+        ids[number].append(held if whole else held[present])
+        pieces[number].append(matrix if whole else matrix[present])
+    nothing = [np.zeros(0, dtype=np.int64)]
+    return {number: StoredCell(np.concatenate(ids[number] or nothing), tuple(pieces[number])) for number in numbers}
+
+
+def _compared(cells: Sequence[StoredCell], vector: FloatVector) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    found = [products(piece, vector) for cell in cells for piece in cell.pieces]
+    if not found:
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
+    return np.concatenate([cell.ids for cell in cells]), np.concatenate(found)
+
+
+def _streamed(
+    connection: Connection, index: IndexRecord, vector: FloatVector, inside: Inside
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Compare while reading, in one statement, and keep nothing."""
     sql = (
         f"select c.validity, c.rowids, v.vectors from {_chosen(index, inside)} c "
         f"cross join {_vectors_of(index)} v on v._rowid_ = c.chunk_id"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from ..records import Cell, IndexRecord, RowKey, Source, Span
 from . import catalog, names, vector_index
 from .blocks import is_partitioned
 from .connection import Connection, transaction
+from .memory import memory_of, remembered
 from .source import json_list, read_leniently
 
 __all__ = [
@@ -332,13 +334,18 @@ def drop_orphans(connection: Connection, index: IndexRecord, *, keep: bool, limi
 
 def chunks_of_rows(connection: Connection, index: IndexRecord, row_ids: Sequence[int]) -> list[StoredChunk]:
     """Return the chunks of these rows, by row and place."""
-    rows = connection.execute(
-        f"select id, row_id, start, end from {quote(index.chunk_table)} where row_id in (select value from "
-        "json_each(?)) "
-        "order by row_id, ordinal",
-        (json_list(row_ids),),
-    )
-    return [StoredChunk(*row) for row in map(tuple, rows.fetchall())]
+
+    def read(missing: Sequence[int]) -> dict[int, tuple[StoredChunk, ...]]:
+        rows = connection.execute(
+            f"select id, row_id, start, end from {quote(index.chunk_table)} where row_id in (select value from "
+            "json_each(?)) order by row_id, ordinal",
+            (json_list(missing),),
+        )
+        chunks = [StoredChunk(*row) for row in map(tuple, rows.fetchall())]
+        return {row_id: tuple(listed) for row_id, listed in groupby(chunks, key=lambda chunk: chunk.row_id)}
+
+    found = remembered(memory_of(connection, index).chunks, sorted(set(row_ids)), read)
+    return [chunk for listed in found if listed is not None for chunk in listed]
 
 
 def all_chunks(connection: Connection, index: IndexRecord, *, size: int) -> Iterator[list[StoredChunk]]:
@@ -377,6 +384,15 @@ def spans(connection: Connection, index: IndexRecord, chunk_ids: Sequence[int]) 
 
 def keys_of(connection: Connection, source: Source, index: IndexRecord, row_ids: Sequence[int]) -> dict[int, RowKey]:
     """Return row_id to row key for the rows that exist in the user's table now."""
+
+    def read(missing: Sequence[int]) -> dict[int, RowKey]:
+        return _read_keys(connection, source, index, missing)
+
+    keys = remembered(memory_of(connection, index).keys, row_ids, read)
+    return {row_id: key for row_id, key in zip(row_ids, keys, strict=True) if key is not None}
+
+
+def _read_keys(connection: Connection, source: Source, index: IndexRecord, row_ids: Sequence[int]) -> dict[int, RowKey]:
     table = quote(source.table)
     direct = names.direct_key(source)
     if direct is not None:

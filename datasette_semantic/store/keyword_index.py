@@ -10,6 +10,7 @@ from ..laws.quoting import quote, quote_string
 from ..records import IndexRecord, KeywordSpec, Source
 from . import names
 from .connection import Connection
+from .memory import REMEMBERED_MATCHES, memory_of, remembered
 
 __all__ = [
     "add_rows",
@@ -230,6 +231,17 @@ def clear(connection: Connection, index: IndexRecord) -> None:
 
 def matching(connection: Connection, source: Source, index: IndexRecord, match: str, *, limit: int) -> list[int]:
     """Return the row_ids of up to `limit` rows that match, in no order of merit: FTS5 stops as soon as it has them."""
+    if limit > REMEMBERED_MATCHES:
+        return _matching(connection, source, index, match, limit=limit)
+
+    def read(_missing: Sequence[str]) -> dict[str, tuple[int, ...]]:
+        return {match: tuple(_matching(connection, source, index, match, limit=REMEMBERED_MATCHES))}
+
+    first = remembered(memory_of(connection, index).first, [match], read)[0] or ()
+    return list(first[:limit])
+
+
+def _matching(connection: Connection, source: Source, index: IndexRecord, match: str, *, limit: int) -> list[int]:
     spec = index.keyword
     if spec is None:
         return []
@@ -253,7 +265,11 @@ def count_matching(connection: Connection, index: IndexRecord, match: str, *, li
         return 0
     fts = quote(spec.fts_table)
     sql = f"select count(*) from (select 1 from {fts} where {fts} match :match limit :limit)"
-    return int(connection.execute(sql, {"match": match, "limit": limit}).fetchone()[0])
+
+    def read(_missing: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        return {(match, limit): int(connection.execute(sql, {"match": match, "limit": limit}).fetchone()[0])}
+
+    return remembered(memory_of(connection, index).counts, [(match, limit)], read)[0] or 0
 
 
 def search(

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+import numpy as np
+
 from ..config import FEW_ALLOWED, QUEUE_TABLE
 from ..laws.conditions import compares_only, conjuncts
 from ..laws.quoting import quote
@@ -28,7 +30,7 @@ __all__ = [
     "chunk_sizes",
     "column_of",
     "create",
-    "nearest",
+    "nearby",
     "numbers",
     "partition_of",
     "refit",
@@ -212,7 +214,7 @@ def _parts(
     return [row[0] for row in rows.fetchall()]
 
 
-def nearest(
+def nearby(
     connection: Connection,
     index: IndexRecord,
     vector: FloatVector,
@@ -222,11 +224,11 @@ def nearest(
     allowed: str,
     params: Mapping[str, Any],
     exact: bool,
-) -> list[vector_index.Nearest]:
-    """Return up to `k` nearest chunks of the allowed rows, as `vector_index.nearest` does, reading their parts only."""
+) -> vector_index.Nearby:
+    """Return up to `k` nearest chunks of the allowed rows, as `vector_index.nearby` does, reading their parts only."""
     choice = vector_index.Choice(allowed, params)
     waiting = _chunks_of(connection, index, within.waiting)
-    found = vector_index.nearest(
+    found = vector_index.nearby(
         connection,
         index,
         vector,
@@ -236,12 +238,18 @@ def nearest(
         parts=within.parts,
         exact=exact,
     )
-    settled = [each for each in found if each[0] not in within.waiting]
     if not waiting:
-        return settled[:k]
+        return found.only(np.arange(min(k, len(found))))
+    settled = found.only(~np.isin(found.row_ids, list(within.waiting)))
     moving = list(choice.those(connection, index, waiting).items())
     compared = vector_index.compare(connection, index, vector, moving, k=k)
-    return sorted([*settled, *compared], key=lambda each: (each[2], each[0], each[1]))[:k]
+    joined = vector_index.Nearby.ordered(
+        np.concatenate([settled.row_ids, compared.row_ids]),
+        np.concatenate([settled.ids, compared.ids]),
+        np.concatenate([settled.distances, compared.distances]),
+        compared=found.compared,
+    )
+    return joined.only(np.arange(min(k, len(joined))))
 
 
 def _chunks_of(connection: Connection, index: IndexRecord, row_ids: Iterable[int]) -> list[int]:

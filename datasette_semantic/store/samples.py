@@ -10,6 +10,7 @@ from ..laws.vectors import FloatMatrix, from_blob
 from ..records import IndexRecord
 from . import vector_index
 from .connection import Connection
+from .memory import memory_of
 
 __all__ = ["draw", "load", "places", "save"]
 
@@ -58,7 +59,10 @@ def save(connection: Connection, index: IndexRecord, sample: FloatMatrix) -> Non
 
 def load(connection: Connection, index: IndexRecord) -> FloatMatrix | None:
     """Return the kept sample, shape (vectors, dimensions); None where there is none."""
-    row = connection.execute(f"select vectors from {SAMPLE_TABLE} where index_id = ?", (index.id,)).fetchone()
-    if row is None or not row[0]:
-        return None
-    return from_blob(row[0], dimensions=index.dimensions)
+    memory = memory_of(connection, index)
+    if memory.sample is None:
+        row = connection.execute(f"select vectors from {SAMPLE_TABLE} where index_id = ?", (index.id,)).fetchone()
+        if row is None or not row[0]:
+            return None
+        memory.sample = from_blob(row[0], dimensions=index.dimensions)
+    return memory.sample

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -21,14 +21,17 @@ from ..laws.vectors import FloatMatrix, FloatVector, from_blob
 from ..records import IndexRecord
 from . import blocks, cells
 from .connection import Connection
+from .memory import memory_of, remembered
 from .source import json_list
 
 __all__ = [
     "Choice",
+    "Nearby",
     "Nearest",
     "compare",
     "delete",
     "insert",
+    "nearby",
     "nearest",
     "next_id",
     "orphans",
@@ -39,12 +42,54 @@ __all__ = [
 Nearest = tuple[int, int, float]
 """row_id, chunk id, cosine distance."""
 
+Ids = NDArray[np.int64]
+Cosines = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Nearby:
+    """Chunks nearest first, ties by row_id, by columns: a search finds a thousand and shows ten."""
+
+    row_ids: Ids
+    ids: Ids
+    """Of the chunks."""
+    distances: NDArray[np.float64]
+    """Cosine distances."""
+    compared: tuple[Ids, Cosines]
+    """Every chunk that was compared on the way, with its cosine; in no order."""
+
+    def __len__(self) -> int:
+        return len(self.row_ids)
+
+    def only(self, places: NDArray[Any]) -> Nearby:
+        """Return those at some places, given by number or by truth, in this order."""
+        return Nearby(self.row_ids[places], self.ids[places], self.distances[places], self.compared)
+
+    def listed(self) -> list[Nearest]:
+        return list(zip(self.row_ids.tolist(), self.ids.tolist(), self.distances.tolist(), strict=True))
+
+    @classmethod
+    def ordered(
+        cls, row_ids: Ids, ids: Ids, distances: NDArray[np.float64], *, compared: tuple[Ids, Cosines]
+    ) -> Nearby:
+        order = np.lexsort((ids, row_ids, distances))
+        return cls(row_ids[order], ids[order], distances[order], compared)
+
+    @classmethod
+    def nothing(cls) -> Nearby:
+        none, nowhere = np.zeros(0, dtype=np.int64), np.zeros(0)
+        return cls(none, none, nowhere, (none, nowhere.astype(np.float32)))
+
+
 FILTER_GROWTH: Final = 0.3
 """Where a filter leaves the share s of the rows nearby, s ** -0.3 times the cells are read for the same recall: on real
 passages 1.1 times at a half, 1.8 at a tenth, 2.7 at a fiftieth were needed."""
 
 SMALL_PARTS: Final = 64
 """Chunks of parts up to which they are read whole."""
+
+_GONE: Final = -(2**63)
+"""Stands where a chunk has no row, for as long as it takes to leave it out."""
 
 LEAST_LOOKED_AT: Final = 256
 """Vectors of which it is asked at once whether their rows are chosen."""
@@ -85,10 +130,24 @@ def nearest(
     k: int,
     allowed: str | None = None,
     params: Mapping[str, Any] | None = None,
-    parts: Sequence[int] | None = None,
     exact: bool = False,
 ) -> list[Nearest]:
-    """Return up to `k` nearest chunks, as (row_id, chunk id, cosine distance), nearest first, ties by row_id.
+    """Return what `nearby` finds, as a list."""
+    return nearby(connection, index, vector, k=k, allowed=allowed, params=params, exact=exact).listed()
+
+
+def nearby(
+    connection: Connection,
+    index: IndexRecord,
+    vector: FloatVector,
+    *,
+    k: int,
+    allowed: str | None = None,
+    params: Mapping[str, Any] | None = None,
+    parts: Sequence[int] | None = None,
+    exact: bool = False,
+) -> Nearby:
+    """Return up to `k` nearest chunks, nearest first, ties by row_id.
 
     `allowed` is a subquery that yields the row_ids to choose from, `params` its parameters: the choice is made before
     the search. A trained index reads the few nearest cells, unless `exact`. Of a partitioned index only `parts` are
@@ -144,7 +203,7 @@ def _scan(
     k: int,
     choice: Choice | None,
     parts: Sequence[int] | None,
-) -> list[Nearest]:
+) -> Nearby:
     """Compare with every vector, or every one of some parts."""
     ids, cosines = blocks.cosines(connection, index, vector, inside=blocks.Inside(parts=parts))
     if choice is None:
@@ -153,7 +212,8 @@ def _scan(
         return _chosen_of(connection, index, ids, cosines, k=k, choice=choice)[0]
     row_ids = dict(choice.chunks(connection, index))
     kept = np.isin(ids, np.fromiter(row_ids, dtype=np.int64, count=len(row_ids)))
-    return _named(connection, index, ids[kept], cosines[kept], k=k, row_ids=row_ids)
+    near = _named(connection, index, ids[kept], cosines[kept], k=k, row_ids=row_ids)
+    return replace(near, compared=(ids, cosines))
 
 
 def _probe(
@@ -164,7 +224,7 @@ def _probe(
     k: int,
     trained: cells.Cells,
     parts: Sequence[int] | None,
-) -> list[Nearest]:
+) -> Nearby:
     """Compare with the vectors of the nearest cells; in ever more cells until there are `k`, in the end with all."""
     probes = trained.probes
     while probes < trained.count:
@@ -185,7 +245,7 @@ def _probe_chosen(
     trained: cells.Cells,
     choice: Choice,
     parts: Sequence[int] | None,
-) -> list[Nearest]:
+) -> Nearby:
     """Compare with the vectors of the nearest cells, of which only those of chosen rows count.
 
     Where few of the rows nearby are chosen, the k nearest chosen lie farther away, and more cells are read.
@@ -208,7 +268,7 @@ def _read(
     trained: cells.Cells,
     probes: int,
     parts: Sequence[int] | None,
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+) -> tuple[Ids, Cosines]:
     numbers = cells.probe(connection, index, trained, vector, probes=probes)
     return blocks.cosines(connection, index, vector, inside=blocks.Inside(numbers, trained.first, parts))
 
@@ -216,12 +276,12 @@ def _read(
 def _chosen_of(
     connection: Connection,
     index: IndexRecord,
-    ids: NDArray[np.int64],
-    cosines: NDArray[np.float32],
+    ids: Ids,
+    cosines: Cosines,
     *,
     k: int,
     choice: Choice,
-) -> tuple[list[Nearest], float]:
+) -> tuple[Nearby, float]:
     """Return the up to `k` nearest whose rows are chosen, and which share of those looked at is chosen.
 
     The nearest are looked at first, and no more than are needed.
@@ -233,29 +293,33 @@ def _chosen_of(
         found |= choice.those(connection, index, ids[order[looked_at : looked_at + step]].tolist())
         looked_at, step = min(len(order), looked_at + step), 2 * step
     kept = order[np.isin(ids[order], np.fromiter(found, dtype=np.int64, count=len(found)))]
-    return _named(connection, index, ids[kept], cosines[kept], k=k, row_ids=found), len(found) / max(1, looked_at)
+    near = _named(connection, index, ids[kept], cosines[kept], k=k, row_ids=found)
+    return replace(near, compared=(ids, cosines)), len(found) / max(1, looked_at)
 
 
 def _named(
     connection: Connection,
     index: IndexRecord,
-    ids: NDArray[np.int64],
-    cosines: NDArray[np.float32],
+    ids: Ids,
+    cosines: Cosines,
     *,
     k: int,
     row_ids: Mapping[int, int] | None = None,
-) -> list[Nearest]:
-    """Return the up to `k` nearest with their rows, nearest first; those without a row are left out."""
+) -> Nearby:
+    """Return the up to `k` nearest with their rows; those without a row are left out."""
     best = _best(ids, cosines, k)
-    chosen = ids[best].tolist()
-    known = _row_ids(connection, index, chosen) if row_ids is None else row_ids
-    distances = np.maximum(0.0, 1.0 - cosines[best].astype(np.float64)).tolist()
-    found = [(distance, known[id_], id_) for id_, distance in zip(chosen, distances, strict=True) if id_ in known]
-    found.sort()  # in order already, but for ties
-    return [(row_id, id_, distance) for distance, row_id, id_ in found]
+    chosen = ids[best]
+    listed = chosen.tolist()
+    known = _row_ids(connection, index, listed) if row_ids is None else list(map(row_ids.get, listed))
+    rows = np.array(
+        [_GONE if row_id is None else row_id for row_id in known] if None in known else known, dtype=np.int64
+    )
+    distances = np.maximum(0.0, 1.0 - cosines[best].astype(np.float64))
+    near = Nearby.ordered(rows, chosen, distances, compared=(ids, cosines))
+    return near.only(near.row_ids != _GONE) if None in known else near
 
 
-def _best(ids: NDArray[np.int64], cosines: NDArray[np.float32], k: int) -> NDArray[np.intp]:
+def _best(ids: Ids, cosines: Cosines, k: int) -> NDArray[np.intp]:
     """Return the places of the `k` greatest cosines, greatest first, of equal ones those of the lower ids."""
     if k < len(cosines):
         least = np.partition(cosines, len(cosines) - k)[len(cosines) - k]
@@ -265,24 +329,28 @@ def _best(ids: NDArray[np.int64], cosines: NDArray[np.float32], k: int) -> NDArr
     return places[np.lexsort((ids[places], -cosines[places]))[:k]]
 
 
-def _row_ids(connection: Connection, index: IndexRecord, ids: Sequence[int]) -> dict[int, int]:
-    """Return chunk id to row_id for the chunks whose row is still there."""
+def _row_ids(connection: Connection, index: IndexRecord, ids: Sequence[int]) -> list[int | None]:
+    """Return the row_id of each chunk, None where its row is gone."""
     sql = f"select c.id, c.row_id from json_each(?) cross join {quote(index.chunk_table)} c on c.id = value"
-    return dict(connection.execute(sql, (json_list(ids),)).fetchall())
+
+    def read(missing: Sequence[int]) -> dict[int, int]:
+        return dict(connection.execute(sql, (json_list(missing),)).fetchall())
+
+    return remembered(memory_of(connection, index).rows, ids, read)
 
 
 def compare(
     connection: Connection, index: IndexRecord, vector: FloatVector, chunks: Sequence[tuple[int, int]], *, k: int
-) -> list[Nearest]:
+) -> Nearby:
     """Compare with these chunks, as (id, row_id), by looking their vectors up."""
     found = vectors(connection, index, [id_ for id_, _ in chunks])
     present = [(id_, row_id) for id_, row_id in chunks if id_ in found]
     if not present:
-        return []
-    cosines = blocks.products(stack(found, [id_ for id_, _ in present], dimensions=index.dimensions), vector)
-    distances = 1.0 - cosines.astype(np.float64)
-    ranked = sorted(zip(distances.tolist(), (r for _, r in present), (i for i, _ in present), strict=True))
-    return [(row_id, id_, max(0.0, distance)) for distance, row_id, id_ in ranked[:k]]
+        return Nearby.nothing()
+    ids, row_ids = np.array(present, dtype=np.int64).T
+    cosines = blocks.products(stack(found, ids.tolist(), dimensions=index.dimensions), vector)
+    distances = np.maximum(0.0, 1.0 - cosines.astype(np.float64))
+    return Nearby.ordered(row_ids, ids, distances, compared=(ids, cosines)).only(np.arange(min(k, len(ids))))
 
 
 def orphans(connection: Connection, index: IndexRecord) -> int:

@@ -1,0 +1,201 @@
+"""What is remembered between searches changes how long they take, and nothing else."""
+
+from __future__ import annotations
+
+import gc
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from datasette_semantic.api import SemanticIndex
+from datasette_semantic.laws.fts_query import parse, phrases, telling, to_match
+from datasette_semantic.records import SearchResults
+from datasette_semantic.search import by_words
+from datasette_semantic.store import blocks, chunks, keyword_index, memory, vector_index
+from datasette_semantic.store.memory import Memory, Postings, StoredCell, memory_of, remembered
+from datasette_semantic.store.postings import postings
+
+QUERIES = ("robot love winter", "steam engine of the century", "tulip", "violin doctor", 'robot "steam engine"', "rob*")
+
+
+def answers(index: SemanticIndex) -> list[SearchResults]:
+    return [index.search(query, mode=mode, limit=50) for query in QUERIES for mode in ("hybrid", "keyword", "semantic")]
+
+
+def plain(results: SearchResults) -> Any:
+    return results.total, [(hit.key, hit.score, hit.distance, hit.why, hit.passage) for hit in results.hits]
+
+
+@pytest.fixture
+def notes(corpus_path: Path, tmp_path: Path) -> Iterator[SemanticIndex]:
+    """The index of a table of one's own."""
+    path = tmp_path / "own.db"
+    shutil.copy(corpus_path, path)
+    with SemanticIndex(path, "notes") as index:
+        yield index
+
+
+@pytest.fixture
+def other(notes: SemanticIndex) -> Iterator[SemanticIndex]:
+    """The same index over another connection."""
+    (path,) = [row[2] for row in notes._connection.execute("pragma database_list") if row[1] == "main"]
+    with SemanticIndex(path, "notes") as index:
+        yield index
+
+
+def without_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (blocks, chunks, keyword_index, vector_index):
+        monkeypatch.setattr(module, "memory_of", lambda *_: Memory(keeps=False))
+    monkeypatch.setattr(by_words, "postings", lambda *_arguments, **_options: None)
+
+
+def test_it_changes_no_answer(notes: SemanticIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = answers(notes), answers(notes)
+    without_memory(monkeypatch)
+    fresh = answers(notes)
+    assert list(map(plain, first)) == list(map(plain, fresh))
+    assert list(map(plain, second)) == list(map(plain, fresh))
+
+
+def test_phrases_add_up_to_what_fts5_gives_for_all(notes: SemanticIndex) -> None:
+    for typed in (*QUERIES, "robot robot robots", "a-b steam/engine winter"):
+        asked = telling(parse(typed))
+        match, each = to_match(asked), phrases(asked)
+        if each is None:
+            continue
+        assert match is not None
+        connection, record = notes._connection, notes.record
+        assert postings(connection, notes.source, record, each, most=10**6) is not None
+        found = by_words._added(connection, notes.source, record, each, depth=600, most=10**6)
+        assert found == keyword_index.search(connection, notes.source, record, match, k=600)
+
+
+def test_no_more_rows_are_scored_than_allowed(notes: SemanticIndex) -> None:
+    connection, record = notes._connection, notes.record
+    assert postings(connection, notes.source, record, ['"robot"'], most=1) is None
+    assert postings(connection, notes.source, record, ['"robot"'], most=10**6) is not None
+    assert postings(connection, notes.source, record, ['"robot"'], most=0) is not None, "known by now"
+
+
+def test_a_write_of_another_connection_is_seen(notes: SemanticIndex, other: SemanticIndex) -> None:
+    before = answers(other)
+    (gone,) = before[0].hits[0].key
+    notes._connection.execute("delete from notes where slug = ?", (gone,))
+    notes._connection.commit()
+    after = answers(other)
+    assert all((gone,) not in results.match_keys for results in after)
+    assert any(results.total < old.total for results, old in zip(after, before, strict=True))
+
+
+def test_a_write_of_the_same_connection_is_seen(notes: SemanticIndex) -> None:
+    (gone,) = answers(notes)[0].hits[0].key
+    notes._connection.execute("delete from notes where slug = ?", (gone,))
+    assert notes._connection.in_transaction
+    assert all((gone,) not in results.match_keys for results in answers(notes))
+    notes._connection.rollback()
+    assert (gone,) in answers(notes)[0].match_keys
+    notes._connection.execute("delete from notes where slug = ?", (gone,))
+    notes._connection.commit()
+    assert all((gone,) not in results.match_keys for results in answers(notes))
+
+
+def test_a_row_that_is_replaced_without_triggers_is_seen(notes: SemanticIndex, other: SemanticIndex) -> None:
+    before = other.search("tulip", mode="keyword")
+    (key,) = before.hits[0].key
+    notes._connection.execute("update notes set slug = 'moved' where slug = ?", (key,))
+    notes._connection.commit()
+    assert (key,) not in other.search("tulip", mode="keyword").match_keys
+
+
+def test_connections_of_one_file_share_it(notes: SemanticIndex, other: SemanticIndex) -> None:
+    ours = memory_of(notes._connection, notes.record)
+    theirs = memory_of(other._connection, other.record)
+    assert theirs is not ours, "a connection that is met for the first time begins a new one"
+    assert memory_of(notes._connection, notes.record) is theirs
+    assert memory_of(other._connection, other.record) is theirs
+
+
+def test_nothing_is_kept_inside_a_transaction(notes: SemanticIndex) -> None:
+    known = memory_of(notes._connection, notes.record)
+    notes._connection.execute("begin")
+    try:
+        inside = memory_of(notes._connection, notes.record)
+        assert inside is not known
+        assert not inside.keeps
+        inside.keep({1: StoredCell(np.arange(3), ())})
+        assert inside.cells([1]) == {}
+    finally:
+        notes._connection.execute("rollback")
+    assert memory_of(notes._connection, notes.record) is known
+
+
+def test_what_a_connection_held_goes_with_it(tmp_path: Path, notes: SemanticIndex) -> None:
+    copy = tmp_path / "copy.db"
+    notes._connection.execute("vacuum into ?", (str(copy),))
+    with SemanticIndex(copy, "notes") as index:
+        answers(index)
+        owner = memory_of(index._connection, index.record)._owner
+        assert any(name[0] == owner for name in memory._shelf._things)
+        del index
+    gc.collect()
+    assert not any(name[0] == owner for name in memory._shelf._things)
+
+
+def test_it_takes_no_more_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf = memory._Shelf()
+    monkeypatch.setattr(memory, "REMEMBERED_BYTES", 1_000)
+    for n in range(20):
+        shelf.put(1, {n: Postings(np.arange(10), np.zeros(10))})
+        shelf.get(1, [0])
+    assert shelf._bytes == sum(thing.bytes for thing in shelf._things.values()) <= 1_000
+    assert set(shelf.get(1, range(20))) == {0, 15, 16, 17, 18, 19}, "those used last, and the first, which is in use"
+    shelf.drop(1)
+    assert shelf._bytes == 0
+
+
+def test_rows_are_remembered_up_to_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "REMEMBERED_ROWS", 5)
+    known: dict[int, int] = {}
+    asked: list[int] = []
+
+    def read(missing: Any) -> dict[int, int]:
+        asked.extend(missing)
+        return {key: 10 * key for key in missing if key != 3}
+
+    assert remembered(known, [1, 2, 3], read) == [10, 20, None]
+    assert remembered(known, [2, 1], read) == [20, 10]
+    assert asked == [1, 2, 3]
+    assert remembered(known, [1, 4, 5, 6, 7], read) == [10, 40, 50, 60, 70]
+    assert len(known) <= 5
+
+
+def test_many_threads_and_a_writer(notes: SemanticIndex) -> None:
+    (path,) = [row[2] for row in notes._connection.execute("pragma database_list") if row[1] == "main"]
+    faults: list[BaseException] = []
+    over = threading.Event()
+
+    def read() -> None:
+        try:
+            with SemanticIndex(path, "notes") as index:
+                while not over.is_set():
+                    for results in answers(index):
+                        assert len(set(results.match_keys)) == len(results.match_keys) == results.total
+        except BaseException as fault:  # noqa: BLE001 - told below, in the thread that can fail the test
+            faults.append(fault)
+
+    threads = [threading.Thread(target=read) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for number in range(60):
+        notes._connection.execute("delete from notes where slug = ?", (f"n{number:03}",))
+        notes._connection.commit()
+    over.set()
+    for thread in threads:
+        thread.join()
+    assert faults == []
+    assert all(str(key) >= "n060" for results in answers(notes) for (key,) in results.match_keys)
