@@ -135,14 +135,29 @@ def _read_cells(connection: Connection, index: IndexRecord, numbers: Sequence[in
         f"select c.partition00, c.validity, c.rowids, v.vectors from json_each(?) n cross join {table} c "
         f"on c.partition00 = n.value cross join {_vectors_of(index)} v on v._rowid_ = c.chunk_id"
     )
+    taken = dict.fromkeys(numbers, 0)
     for number, validity, rowids, vectors in connection.execute(sql, (json_list(numbers),)):
         present = _taken(validity)
-        held, matrix = np.frombuffer(rowids, dtype="<i8"), from_blob(vectors, dimensions=index.dimensions)
-        whole = present.all()  # else what is there is copied out, so that the rest need not be kept
-        ids[number].append(held if whole else held[present])
-        pieces[number].append(matrix if whole else matrix[present])
+        matrix = from_blob(vectors, dimensions=index.dimensions)
+        piece = _kept_of(matrix, present)
+        ids[number].append(np.frombuffer(rowids, dtype="<i8")[: len(present)][present])
+        pieces[number].append(piece)
+        taken[number] += piece.nbytes if piece.base is None else matrix.nbytes
     nothing = [np.zeros(0, dtype=np.int64)]
-    return {number: StoredCell(np.concatenate(ids[number] or nothing), tuple(pieces[number])) for number in numbers}
+    return {
+        number: StoredCell(np.concatenate(ids[number] or nothing), tuple(pieces[number]), taken[number])
+        for number in numbers
+    }
+
+
+def _kept_of(matrix: FloatMatrix, present: NDArray[np.bool_]) -> FloatMatrix:
+    """Return the vectors that are there. vec0 fills a chunk from its beginning, so a view of it will often do; of a
+    chunk that is not half full they are copied out, so that the rest need not be kept."""
+    count = int(np.count_nonzero(present))
+    if 2 * count >= len(matrix) and present[:count].all():
+        return matrix[:count]
+    kept: FloatMatrix = matrix[: len(present)][present]
+    return kept
 
 
 def _compared(cells: Sequence[StoredCell], vector: FloatVector) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

@@ -48,10 +48,8 @@ class StoredCell:
     ids: NDArray[np.int64]
     pieces: tuple[FloatMatrix, ...]
     """Shape (ids, dimensions) when put together."""
-
-    @property
-    def bytes(self) -> int:
-        return self.ids.nbytes + sum(piece.nbytes for piece in self.pieces)
+    bytes: int
+    """What it takes in memory, which may be more than what is used of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,7 +127,7 @@ def test_nothing_is_kept_inside_a_transaction(notes: SemanticIndex) -> None:
         inside = memory_of(notes._connection, notes.record)
         assert inside is not known
         assert not inside.keeps
-        inside.keep({1: StoredCell(np.arange(3), ())})
+        inside.keep({1: StoredCell(np.arange(3), (), 24)})
         assert inside.cells([1]) == {}
     finally:
         notes._connection.execute("rollback")
