@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from ..errors import SemanticError
 from ..records import Hit
 from . import compat
-from .joint_order import Asked, Found, JointOrder, Notice, Turn, offset_after
+from .joint_order import Asked, Found, JointOrder, Notice, Turn, in_words, offset_after
 from .query_string import Place, QueryString
 from .searching import Answer, Target, answer
 from .settings import Settings, settings_for
@@ -23,8 +23,9 @@ __all__ = ["JointPage", "Shown", "page_across"]
 
 T = TypeVar("T")
 
-_TABLE_SECONDS = 5.0
-"""A table that takes longer is left out with a word of warning."""
+_TABLE_SECONDS = 12.0
+"""A table that takes longer is left out with a word of warning. More than a model may take, without which the words are
+searched all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +120,7 @@ def _told(outcomes: Iterable[Found | Notice]) -> Iterator[Notice]:
         if isinstance(outcome, Notice):
             yield outcome
         else:
-            table = outcome.target.source.table
-            yield from (Notice(outcome.name, f"{table}: {each}") for each in outcome.answer.notices)
+            yield from (Notice(outcome.target, each) for each in outcome.answer.notices)
 
 
 async def _rows(
@@ -159,15 +159,14 @@ async def _rows(
         for rank, turn in enumerate(turns, first)
         if (hit := hits.get((turn.found.name, turn.rank))) is not None
     )
-    return tuple(shown), tuple(outcome.text for outcome in outcomes if isinstance(outcome, Notice))
+    return tuple(shown), in_words(outcome for outcome in outcomes if isinstance(outcome, Notice))
 
 
 async def _or_notice(target: Target, work: Coroutine[Any, Any, T]) -> T | Notice:
     """Return what a table answers, or why it is left out."""
-    table = target.source.table
     try:
         return await asyncio.wait_for(work, _TABLE_SECONDS)
     except asyncio.TimeoutError:
-        return Notice(target.name, f"{table} is left out: it took longer than {_TABLE_SECONDS:.0f} seconds.")
+        return Notice(target, f"left out, for it took longer than {_TABLE_SECONDS:.0f} seconds.")
     except SemanticError as error:
-        return Notice(target.name, f"{table} is left out: {error}.")
+        return Notice(target, f"left out: {error}.")

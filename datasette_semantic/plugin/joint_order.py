@@ -14,7 +14,7 @@ import heapq
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .searching import Answer, Target
     from .settings import Settings
 
-__all__ = ["Asked", "Found", "JointOrder", "JointOrders", "Notice", "Turn", "offset_after"]
+__all__ = ["Asked", "Found", "JointOrder", "JointOrders", "Notice", "Turn", "in_words", "offset_after"]
 
 _RANK_CONSTANT = 60
 
@@ -86,8 +86,16 @@ class Turn:
 class Notice:
     """What a reader should know of a table: that it is left out, or what it warns of."""
 
-    name: str
+    target: Target
     text: str
+
+
+def in_words(notices: Iterable[Notice]) -> tuple[str, ...]:
+    """Return what there is to say, each thing once, with the tables that it is said of."""
+    tables: dict[str, list[str]] = {}
+    for notice in notices:
+        tables.setdefault(notice.text, []).append(notice.target.source.table)
+    return tuple(f"{', '.join(names)}: {text}" for text, names in tables.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +117,7 @@ class JointOrder:
 
     @property
     def notices(self) -> tuple[str, ...]:
-        return tuple(notice.text for notice in self.told)
+        return in_words(self.told)
 
     def turns(self) -> Iterator[Turn]:
         """Yield the rows of the tables that are shown, best first."""
@@ -118,7 +126,7 @@ class JointOrder:
     def only(self, names: Collection[str]) -> JointOrder:
         """Return what these tables had to say."""
         found = tuple(each for each in self.found if each.name in names)
-        return replace(self, found=found, told=tuple(each for each in self.told if each.name in names))
+        return replace(self, found=found, told=tuple(each for each in self.told if each.target.name in names))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from datasette.utils import sqlite_timelimit
@@ -274,17 +275,32 @@ async def query_vector(datasette: Any, index: IndexRecord, text: str) -> Any:
     if known is not None:
         return known
 
-    vector = await _embedded(index, text)
+    vector = _at_once(index, text)
+    if vector is None:
+        task = state.being_embedded.get(key)
+        if task is None:
+            task = state.being_embedded[key] = asyncio.ensure_future(_embedded(index, text))
+            task.add_done_callback(partial(_embedding_ended, state, key))
+        vector = await asyncio.shield(task)  # others may wait for it, although this request has no more time
     _keep(state, key, vector)
     return vector
 
 
-async def _embedded(index: IndexRecord, text: str) -> Any:
-    if index.model == DEFAULT_MODEL:  # any other takes a while even to be looked up
-        embedder = embedder_for(index)
-        if embedder.at_once(text):
-            return embedder.embed_query(text)
+def _embedding_ended(state: PluginState, key: tuple[str, Manner, str], task: asyncio.Task[Any]) -> None:
+    state.being_embedded.pop(key, None)
+    if not task.cancelled():
+        task.exception()  # looked at here, for by now nobody may be waiting for it
 
+
+def _at_once(index: IndexRecord, text: str) -> Any:
+    """Return the vector where it takes no time worth a thread; None elsewhere."""
+    if index.model != DEFAULT_MODEL:  # any other takes a while even to be looked up
+        return None
+    embedder = embedder_for(index)
+    return embedder.embed_query(text) if embedder.at_once(text) else None
+
+
+async def _embedded(index: IndexRecord, text: str) -> Any:
     def embed() -> Any:
         return embedder_for(index).embed_query(text)
 

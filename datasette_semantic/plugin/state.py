@@ -40,6 +40,8 @@ class PluginState:
     """Database name to why sqlite-vec could not be loaded there."""
     query_vectors: OrderedDict[tuple[str, Manner, str], Any] = field(default_factory=OrderedDict)
     """Vectors of recent queries by (model, manner, text): page two must not be paid for again."""
+    being_embedded: dict[tuple[str, Manner, str], Any] = field(default_factory=dict)
+    """The task that embeds a query, for all that ask for it meanwhile: so many tables are searched by one vector."""
     suggested_facets: dict[Any, Any] = field(default_factory=dict)
     """`facets.suggest_facets` keeps what it found here."""
     rankings: dict[str, Rankings] = field(default_factory=dict)

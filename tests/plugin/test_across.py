@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from datasette_semantic.errors import DatabaseProblem
-from datasette_semantic.plugin import across_searching
+from datasette_semantic.errors import DatabaseProblem, ModelError
+from datasette_semantic.plugin import across_searching, searching
 
 from .conftest import Make, embed, get, get_json, write_articles
 
@@ -116,10 +117,43 @@ async def test_one_bad_table_only_warns(
     body = await get_json(datasette, "/-/hybrid-search.json?q=robot&_size=max")
     assert {row["table"] for row in body["rows"]} == {"articles", "letters"}
     assert len(body["warnings"]) == 1
-    assert "notes is left out" in body["warnings"][0]
+    assert "notes: left out" in body["warnings"][0]
     page = await get(datasette, "/-/hybrid-search?q=robot")
     assert page.status_code == 200
-    assert "notes is left out" in page.text
+    assert "notes: left out" in page.text
+
+
+@pytest.mark.asyncio
+async def test_tables_share_one_vector_and_one_warning(
+    make: Make, files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    real = searching.embedder_for
+
+    class Slow:
+        def __init__(self, index: Any) -> None:
+            self.index = index
+
+        def at_once(self, text: str) -> bool:
+            return False
+
+        def embed_query(self, text: str) -> Any:
+            asked.append(text)
+            time.sleep(0.2)
+            if text == "down":
+                raise ModelError("nobody answers")
+            return real(self.index).embed_query(text)
+
+    monkeypatch.setattr(searching, "embedder_for", Slow)
+    datasette = make(files)
+    body = await get_json(datasette, "/-/hybrid-search.json?q=robot&mode=semantic")
+    assert (asked, body["warnings"]) == (["robot"], [])
+    assert body["total"] == 60
+    down = await get_json(datasette, "/-/hybrid-search.json?q=down")
+    assert asked == ["robot", "down"]
+    [warning] = down["warnings"]
+    assert warning.startswith("articles, notes, letters: Search by meaning is not available now: nobody answers")
+    assert across_searching._TABLE_SECONDS > searching._MODEL_SECONDS
 
 
 @pytest.mark.asyncio
