@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import argparse
 import json
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from speed.given import MEASURED, WARMING
@@ -51,13 +53,18 @@ def _once(file: Path, model: str, texts: list[str]) -> None:
     """Write the unit vectors of texts to a file, unless it is there."""
     if file.exists():
         return
-    import llm
-
-    vectors = np.array(list(llm.get_embedding_model(model).embed_multi(texts)), dtype=np.float32)
+    vectors = np.array(list(_loaded(model).embed_multi(texts)), dtype=np.float32)
     written = file.with_suffix(".written")
     with written.open("wb") as out:
         np.save(out, vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
     written.rename(file)
+
+
+@cache
+def _loaded(model: str) -> Any:
+    import llm
+
+    return llm.get_embedding_model(model)
 
 
 if __name__ == "__main__":
