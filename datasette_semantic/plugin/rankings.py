@@ -67,22 +67,22 @@ class Rankings:
     """Connection, by its `id`, with the version of the data that it saw last. It is held, so that no other one can
     come to have its `id`."""
     _kept: OrderedDict[str, tuple[IndexRecord, Ranking]] = field(default_factory=OrderedDict)
-    _pages: OrderedDict[Hashable, tuple[Ranking, SearchResults]] = field(default_factory=OrderedDict)
+    _pages: OrderedDict[Hashable, tuple[Ranking, SearchResults | None]] = field(default_factory=OrderedDict)
+    """None of a page that was asked for once."""
     _orders: OrderedDict[str, _Remembered] = field(default_factory=OrderedDict)
+    _names: dict[tuple[str, int], str] = field(default_factory=dict)
+    """The name of each order, by its identity and the `id` of its ranking, which it holds."""
 
     def remember(self, identity: str, index: IndexRecord, order: Order) -> str:
         """Return the name under which the further pages of an order find it."""
         with self._lock:
-            same = (
-                name
-                for name, known in self._orders.items()
-                if known.order.ranking is order.ranking and known.identity == identity
-            )
-            name = next(same, None) or secrets.token_urlsafe(6)
+            same = identity, id(order.ranking)
+            name = self._names[same] = self._names.get(same) or secrets.token_urlsafe(6)
             self._orders[name] = _Remembered(identity, index, order, time.monotonic() + _PAGES_SECONDS)
             self._orders.move_to_end(name)
             while len(self._orders) > _KEPT:
-                self._orders.popitem(last=False)
+                _name, oldest = self._orders.popitem(last=False)
+                del self._names[oldest.identity, id(oldest.order.ranking)]
             return name
 
     def remembered(self, name: str, identity: str, index: IndexRecord) -> Order | None:
@@ -125,18 +125,21 @@ class Rankings:
     def page(self, conn: Any, name: Hashable, order: Order, *, make: Callable[[], SearchResults]) -> SearchResults:
         """Return a page of an order, its rows as they are now, made with `make` where it is not known.
 
-        `name` holds everything besides the order that the page depends on.
+        `name` holds everything besides the order that the page depends on. A page is kept when it is asked for again:
+        most never are, and their many small objects would have Python's garbage collector go through everything often.
         """
         generation = self._generation_for(conn)
         with self._lock:
             known = self._pages.get(name)
-            if known is not None and known[0] is order.ranking:
+            again = known is not None and known[0] is order.ranking
+            if known is not None and again and known[1] is not None:
                 self._pages.move_to_end(name)
                 return known[1]
         results = make()
         with self._lock:
             if generation == self._generation:
-                self._pages[name] = order.ranking, results
+                self._pages[name] = order.ranking, results if again else None
+                self._pages.move_to_end(name)
                 while len(self._pages) > _KEPT:
                     self._pages.popitem(last=False)
         return results

@@ -58,4 +58,5 @@ _states: WeakKeyDictionary[Any, PluginState] = WeakKeyDictionary()
 
 def state_of(datasette: Any) -> PluginState:
     """Return what is remembered for this Datasette, starting afresh for one not met before."""
-    return _states.setdefault(datasette, PluginState())
+    known = _states.get(datasette)
+    return _states.setdefault(datasette, PluginState()) if known is None else known
