@@ -47,14 +47,11 @@ class WordPieceModel:
         A text without any token gives a zero row.
         """
         out = np.zeros((len(texts), DIMENSIONS), dtype=np.float32)
-        buffer = np.empty((_SLICE, DIMENSIONS), dtype=np.float32)
-        ones = np.ones(_SLICE, dtype=np.float32)
         for row, encoding in enumerate(self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)):
             ids = encoding.ids
             for start in range(0, len(ids), _SLICE):
                 piece = ids[start : start + _SLICE]
-                np.take(self._table, piece, axis=0, out=buffer[: len(piece)], mode="clip")
-                out[row] += ones[: len(piece)] @ buffer[: len(piece)]
+                out[row] += np.ones(len(piece), dtype=np.float32) @ self._table.take(piece, axis=0, mode="clip")
         return out
 
     def count_tokens(self, text: str) -> int:

@@ -58,6 +58,8 @@ def read_filters(query: QueryString, *, table: str, columns: Sequence[str], wher
 
     Raises BadFilter that names the condition and says what there is instead.
     """
+    if not query.filters and not query.wheres:
+        return Conditions((), (), ())
     known = {name for name, _label, _no_argument in Filters([]).lookups()}
     for column, operator, _value in Filters(query.filters).selections():
         if column not in columns:
