@@ -165,7 +165,8 @@ async def suggest_facets(
 ) -> tuple[Any, ...]:
     """Return the facets that Datasette would suggest for the table, in the form of its configuration.
 
-    Columns that are searched, or that are the key, are left out: every value there is its own.
+    Columns that are searched, or that are the key, are left out: every value there is its own. A column of arrays is
+    suggested by its items alone, not by whole arrays too.
     """
     key = (database, source.table, source.column_names)
     kept = memory.get(key)
@@ -185,8 +186,11 @@ async def suggest_facets(
     )
     suggested = [each for facet in facets for each in await facet.suggest() if each["name"] not in dull]
     suggested.sort(key=lambda each: source.column_names.index(each["name"]))
+    arrays = {each["name"] for each in suggested if each.get("type") == "array"}
     items = tuple(
-        each["name"] if each.get("type", "column") == "column" else {each["type"]: each["name"]} for each in suggested
+        each["name"] if kind == "column" else {kind: each["name"]}
+        for each in suggested
+        if (kind := each.get("type", "column")) != "column" or each["name"] not in arrays
     )
     memory[key] = (time.monotonic(), items)
     return items

@@ -14,7 +14,7 @@ import pytest
 
 from datasette_semantic.search import engine
 
-from .conftest import SEARCH, Make, get, get_json
+from .conftest import SEARCH, Make, embed, get, get_json
 
 FACETS = [("_facet", "topic"), ("_facet", "year"), ("_facet_array", "tags"), ("_facet_date", "written")]
 FILTERS: list[list[tuple[str, str]]] = [
@@ -214,3 +214,20 @@ async def test_a_facet_value_keeps_its_count_where_the_lists_are_cut(
         assert [row["id"] for row in picked["rows"]] == ids
         before = await get_json(site, f"{base}&topic={value['value']}")
         assert before["total"] >= value["count"]
+
+
+@pytest.mark.asyncio
+async def test_arrays_are_counted_by_their_items_alone(make: Make, tmp_path: Path) -> None:
+    path = tmp_path / "few.db"
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("create table notes (id integer primary key, title text, tags text)")
+        tags = ('["sea"]', '["sea", "ship"]', "[]")  # so few that whole arrays repeat too
+        database.executemany(
+            "insert into notes (title, tags) values (?, ?)", [(f"n {i}", tags[i % 3]) for i in range(60)]
+        )
+    embed(path, "notes", ["title"])
+    datasette = make([path])
+    body = await get_json(datasette, "/few/notes/-/hybrid-search.json?q=n&_extra=suggested_facets")
+    assert [(each["name"], each["type"]) for each in body["suggested_facets"]] == [("tags", "array")]
+    page = (await get(datasette, "/few/notes/-/hybrid-search?q=n")).text
+    assert page.count('class="semantic-facet"') == 1
