@@ -85,6 +85,10 @@ def questions(source: Sequence[dict[str, Any]], count: int) -> list[str]:
     return found
 
 
+class Refused(SystemExit):
+    """A request that was not answered with what it asked for; nothing else can be measured by it."""
+
+
 class Server:
     """A Datasette over one file, for as long as the block lasts."""
 
@@ -111,13 +115,13 @@ class Server:
         self._process.wait(timeout=10)
 
     def get(self, connection: http.client.HTTPConnection, path: str) -> float:
-        """Ask; return seconds."""
+        """Ask; return seconds. Raises Refused."""
         began = time.perf_counter()
         connection.request("GET", path)
         response = connection.getresponse()
         body = response.read()
         if response.status != 200:
-            raise SystemExit(f"{response.status} for {path}: {body[:300]!r}")
+            raise Refused(f"{response.status} for {path}: {body[:300]!r}")
         return time.perf_counter() - began
 
     def rate(self, paths: Sequence[str], connections: int) -> float:

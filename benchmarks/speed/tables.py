@@ -77,7 +77,7 @@ def curve_table(results: Sequence[dict[str, Any]]) -> str:
             figure(ours["keyword"]["slowest"]),
             figure(ours["hybrid"]["median"]),
             figure(ours["hybrid"]["most"]),
-            figure(ours["page"]["median"]),
+            figure(ours["page"]["median"]) + _refused(ours["page"]),
             figure(ours["build"]),
             f"{ours['disk']:,.0f}",
             f"{ours['memory']:,.0f}",
@@ -110,6 +110,11 @@ def _ratio(record: dict[str, Any], ours: dict[str, Any], name: str) -> str:
         return _EMPTY
     ratio = record[name] / ours[name]
     return f"{ratio:,.0f}" if ratio >= 10 else f"{ratio:.2g}"
+
+
+def _refused(page: dict[str, Any]) -> str:
+    """Return how many answers were refused, where any were."""
+    return f" ({page['refused']} of {page['asked']} refused)" if page.get("refused") else ""
 
 
 def _inline(text: str) -> str:

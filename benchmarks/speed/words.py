@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import shutil
+import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -57,30 +58,42 @@ def _measured(name: str, texts: VectorSet, place: Path, manner: Manner) -> dict[
 
 
 def pages(file: Path, questions: Path, seconds: float) -> dict[str, float]:
-    """Return milliseconds that Datasette takes for the JSON of ten rows, every question another one, and its memory."""
-    from serving import Server
+    """Return milliseconds that Datasette takes for the JSON of ten rows, every question another one, and its memory.
+
+    An answer refused, as for its time limit, took as long as it took, and is counted.
+    """
+    from serving import Refused, Server
 
     asked: list[str] = json.loads(questions.read_text(encoding="utf-8"))
     with Server(file) as server:
         connection = http.client.HTTPConnection("127.0.0.1", server.port)
 
         def ask(text: str) -> float:
-            query = urlencode({"q": text, "_size": 10})
-            return 1e3 * server.get(connection, f"/{file.stem}/{TABLE}/-/hybrid-search.json?{query}")
+            query, began = urlencode({"q": text, "_size": 10}), time.perf_counter()
+            try:
+                server.get(connection, f"/{file.stem}/{TABLE}/-/hybrid-search.json?{query}")
+            except Refused as error:
+                refused.append(str(error))
+            return 1e3 * (time.perf_counter() - began)
 
+        refused: list[str] = []
         for text in asked[:_WARM]:
             ask(text)
+        refused.clear()
         taken, end = [], time.perf_counter() + seconds
         for text in asked[_WARM:]:
             taken.append(ask(text))
             if time.perf_counter() > end:
                 break
         memory = own_megabytes([server.pid])
+    for error in refused:
+        print(error, file=sys.stderr)
     return {
         "median": round(float(np.median(taken)), 3),
         "most": round(float(np.quantile(taken, 0.95)), 3),
         "slowest": round(max(taken), 3),
         "asked": len(taken),
+        "refused": len(refused),
         "memory": round(memory, 1),
     }
 
