@@ -214,8 +214,8 @@ async def _sample(datasette: Any, database: str, source: Source) -> RowSet:
 
 
 def choose(suggested: Sequence[Any]) -> tuple[Any, ...]:
-    """Return the facets to show where neither the site nor the address says which."""
-    return tuple(suggested[:_MOST_CHOSEN])
+    """Return the facets to show where neither the site nor the address says which: dates, which seldom repeat, last."""
+    return tuple(sorted(suggested, key=lambda item: isinstance(item, Mapping) and "date" in item)[:_MOST_CHOSEN])
 
 
 def links_to_more(

@@ -111,6 +111,8 @@ class Card:
     like_url: str
     place: Link | None = None
     """Where the row lives, on pages that search more than one table: the same search of its table alone."""
+    own_rank: int = 0
+    """Its rank there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +274,7 @@ def make_card(
             path=search_path, replace={"like": path, "q": None, "_sort": None, "_sort_desc": None, "weak": None}
         ),
         place=place,
+        own_rank=hit.rank,
     )
 
 

@@ -79,6 +79,7 @@ async def test_facet_by_table(make: Make, files: list[Path]) -> None:
     assert 'class="selected"' in page
     assert "/first/notes/notes~2F" in page
     assert "matches in 1 table" in page
+    assert "Number 1 in first/notes" in page
     assert 'in <a href="/first/notes/-/hybrid-search?q=robot">first/notes</a>' in page
     body = await get_json(datasette, "/-/hybrid-search.json?q=robot&table=first/notes&table=second/letters&_size=max")
     assert {row["table"] for row in body["rows"]} == {"notes", "letters"}

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 
+from datasette_semantic.plugin.facets import choose
 from datasette_semantic.search import engine
 
 from .conftest import SEARCH, Make, embed, get, get_json
@@ -231,3 +232,9 @@ async def test_arrays_are_counted_by_their_items_alone(make: Make, tmp_path: Pat
     assert [(each["name"], each["type"]) for each in body["suggested_facets"]] == [("tags", "array")]
     page = (await get(datasette, "/few/notes/-/hybrid-search?q=n")).text
     assert page.count('class="semantic-facet"') == 1
+
+
+def test_dates_are_chosen_last() -> None:
+    suggested = ({"date": "written"}, "topic", {"array": "tags"}, "kind")
+    assert choose(suggested) == ("topic", {"array": "tags"}, "kind", {"date": "written"})
+    assert choose(suggested[:2]) == ("topic", {"date": "written"})
