@@ -139,7 +139,8 @@ def parse(text: str, *, columns: Sequence[str] = ()) -> ParsedQuery:
 
     Never raises, whatever is typed; the time is linear in the length.
     """
-    return _parse(text[:MAX_QUERY_CHARS], tuple(columns))
+    # Without a colon no column is named: then whoever asks with other columns, or none, shares what is found.
+    return _parse(text[:MAX_QUERY_CHARS], tuple(columns) if ":" in text else ())
 
 
 @lru_cache(maxsize=256)
