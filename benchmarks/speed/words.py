@@ -60,7 +60,8 @@ def _measured(name: str, texts: VectorSet, place: Path, manner: Manner) -> dict[
 def pages(file: Path, questions: Path, seconds: float) -> dict[str, float]:
     """Return milliseconds that Datasette takes for the JSON of ten rows, every question another one, and its memory.
 
-    An answer refused, as for its time limit, took as long as it took, and is counted.
+    An answer refused, as for its time limit, took as long as it took, and is counted. Raises Refused where they are
+    more than one in ten.
     """
     from serving import Refused, Server
 
@@ -88,6 +89,8 @@ def pages(file: Path, questions: Path, seconds: float) -> dict[str, float]:
         memory = own_megabytes([server.pid])
     for error in refused:
         print(error, file=sys.stderr)
+    if 10 * len(refused) > len(taken):
+        raise Refused(refused[-1])
     return {
         "median": round(float(np.median(taken)), 3),
         "most": round(float(np.quantile(taken, 0.95)), 3),
