@@ -26,8 +26,8 @@ from .windows import Windows
 
 MODEL_DIMENSIONS = 256
 WINDOWS = "overlapping windows of real text"
-QUESTIONS = 220
-"""20 to warm up with, 200 to measure."""
+QUESTIONS = 440
+"""Half of them for the words alone, half for words with meaning: of each 20 to warm up with, 200 to measure."""
 _QUERIES = WARMING + MEASURED
 _BLOCK = 20_000
 _SAMPLE = 50_000
