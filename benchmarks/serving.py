@@ -4,9 +4,9 @@
     python benchmarks/serving.py --rows 100000     as many rows, the films repeated with a number behind each
     python benchmarks/serving.py --pages           the page with three facets, cold and warm, in milliseconds
 
-One server, one run, the same queries in the same order. Datasette's own search asks a copy of the table with its own
-FTS5 index, made as `sqlite-utils enable-fts` makes it. Two kinds of traffic: every query another one, and twenty
-queries asked again and again, as a site's visitors and the pages of one search do.
+One server, one run, queries drawn alike. Datasette's own search asks a copy of the table with its own
+FTS5 index, made as `sqlite-utils enable-fts` makes it. Two kinds of traffic: every query another one, which nobody has
+asked in any mode, and twenty queries asked again and again, as a site's visitors and the pages of one search do.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ from typing import Any
 from urllib.parse import urlencode
 
 FILMS = Path(__file__).parents[2] / "shared" / "corpora" / "movies-facets" / "docs.jsonl.gz"
+MODES = ("hybrid", "keyword", "semantic")
+ASKED = 400
+"""Requests of each kind."""
 FACETS = [("_facet", "decade"), ("_facet", "year"), ("_facet_array", "genres")]
 
 
@@ -156,16 +159,21 @@ def our_path(question: str, mode: str) -> str:
 
 
 def throughput(server: Server, source: Sequence[dict[str, Any]], connections: int) -> None:
-    distinct = questions(source, 440)
-    traffic = {"every query another": distinct[40:], "20 queries again and again": distinct[:20] * 20}
-    for name, asked in traffic.items():
+    listed = questions(source, 40 + ASKED * (1 + len(MODES)))
+    warming, distinct = listed[:40], [listed[start : start + ASKED] for start in range(40, len(listed), ASKED)]
+    again = [warming[:20] * (ASKED // 20)] * (1 + len(MODES))
+    for name, warm, traffic in (
+        ("every query another", warming[20:], distinct),
+        ("20 queries again and again", warming[:20], again),
+    ):
         print(f"\n{name}, {connections} connections, requests a second")
-        for warm in distinct[-20:] if "again" not in name else distinct[:20]:
-            for path in (core_path(warm), *(our_path(warm, mode) for mode in ("hybrid", "keyword", "semantic"))):
+        for question in warm:
+            for path in (core_path(question), *(our_path(question, mode) for mode in MODES)):
                 server.get(http.client.HTTPConnection("127.0.0.1", server.port), path)
+        asked, *further = traffic
         core = server.rate([core_path(each) for each in asked], connections)
         print(f"  Datasette's ?_search=    {core:7.0f}   1.00")
-        for mode in ("keyword", "semantic", "hybrid"):
+        for mode, asked in zip(MODES, further, strict=True):
             ours = server.rate([our_path(each, mode) for each in asked], connections)
             print(f"  {mode:<24} {ours:7.0f}   {ours / core:.2f}")
 
