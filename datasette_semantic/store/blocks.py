@@ -24,6 +24,9 @@ from .source import json_list
 
 __all__ = ["Block", "Inside", "blocks", "chunks_by_cell", "cosines", "count", "is_partitioned", "products"]
 
+_PIECES = 8
+"""Chunks of a cell that are left as they are read; of more one matrix is made."""
+
 _TRIES = 3
 """How often cells are read anew because the file changed meanwhile; then all are read in one statement."""
 
@@ -145,9 +148,14 @@ def _read_cells(connection: Connection, index: IndexRecord, numbers: Sequence[in
         taken[number] += piece.nbytes if piece.base is None else matrix.nbytes
     nothing = [np.zeros(0, dtype=np.int64)]
     return {
-        number: StoredCell(np.concatenate(ids[number] or nothing), tuple(pieces[number]), taken[number])
+        number: StoredCell(np.concatenate(ids[number] or nothing), _few(pieces[number]), taken[number])
         for number in numbers
     }
+
+
+def _few(pieces: Sequence[FloatMatrix]) -> tuple[FloatMatrix, ...]:
+    """Return many pieces as one: comparing with each gives way to other threads, which may take its time."""
+    return (np.concatenate(pieces),) if len(pieces) > _PIECES else tuple(pieces)
 
 
 def _kept_of(matrix: FloatMatrix, present: NDArray[np.bool_]) -> FloatMatrix:
