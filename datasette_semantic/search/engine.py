@@ -25,6 +25,7 @@ from ..records import IndexRecord, ListWeights, RowKey, SearchRequest, SearchRes
 from ..store import chunks as chunk_store
 from ..store import samples, vector_index
 from ..store.connection import Connection
+from ..store.memory import memory_of
 from ..store.source import describe
 from . import arranging, forgiving, lanes, lists
 from .present import present
@@ -87,7 +88,7 @@ def rank(connection: Connection, index: IndexRecord, request: SearchRequest, *, 
     pages joined are the whole ranking.
     """
     clock = _Clock()
-    source = describe(connection, index.table)
+    source = _source(connection, index)
     columns = index.keyword.columns if index.keyword else ()
     query = parse(request.query, columns=columns)
     allowed = lists.allowed_rows(source, index, request.filters)
@@ -158,7 +159,7 @@ def page_of(
     relevance gives it.
     """
     clock = _Clock()
-    source = describe(connection, index.table)
+    source = _source(connection, index)
     first, end = request.offset, request.offset + request.limit
     if keys is None:
         page = list(enumerate(ranking.rows[first:end], first + 1))
@@ -192,6 +193,13 @@ def row_vector(connection: Connection, source: Source, index: IndexRecord, key: 
     if not found:
         raise NoSuchRow(f"row {named} of {source.table!r} has no vector: it holds no text, or is not embedded yet")
     return row_id, normalise(sum(found.values()))
+
+
+def _source(connection: Connection, index: IndexRecord) -> Source:
+    memory = memory_of(connection, index)
+    if memory.source is None:
+        memory.source = describe(connection, index.table)
+    return memory.source
 
 
 def _without(

@@ -335,17 +335,22 @@ def drop_orphans(connection: Connection, index: IndexRecord, *, keep: bool, limi
 def chunks_of_rows(connection: Connection, index: IndexRecord, row_ids: Sequence[int]) -> list[StoredChunk]:
     """Return the chunks of these rows, by row and place."""
 
-    def read(missing: Sequence[int]) -> dict[int, tuple[StoredChunk, ...]]:
+    def read(missing: Sequence[int]) -> dict[int, tuple[tuple[int, int, int], ...]]:
         rows = connection.execute(
-            f"select id, row_id, start, end from {quote(index.chunk_table)} where row_id in (select value from "
+            f"select row_id, id, start, end from {quote(index.chunk_table)} where row_id in (select value from "
             "json_each(?)) order by row_id, ordinal",
             (json_list(missing),),
-        )
-        chunks = [StoredChunk(*row) for row in map(tuple, rows.fetchall())]
-        return {row_id: tuple(listed) for row_id, listed in groupby(chunks, key=lambda chunk: chunk.row_id)}
+        ).fetchall()
+        by_row = groupby(map(tuple, rows), key=lambda row: row[0])
+        return {row_id: tuple((id_, start, end) for _, id_, start, end in listed) for row_id, listed in by_row}
 
-    found = remembered(memory_of(connection, index).chunks, sorted(set(row_ids)), read)
-    return [chunk for listed in found if listed is not None for chunk in listed]
+    wanted = sorted(set(row_ids))
+    found = remembered(memory_of(connection, index).chunks, wanted, read)
+    return [
+        StoredChunk(id_, row_id, start, end)
+        for row_id, listed in zip(wanted, found, strict=True)
+        for id_, start, end in listed or ()
+    ]
 
 
 def all_chunks(connection: Connection, index: IndexRecord, *, size: int) -> Iterator[list[StoredChunk]]:

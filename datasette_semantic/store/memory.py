@@ -4,8 +4,9 @@ To read a vector, the row of a chunk or the key of a row takes several times as 
 one search has read serves the next: searches fall on the same cells and the same rows.
 
 SQLite itself says whether a file has changed: `pragma data_version` of a connection moves when another one commits,
-`total_changes` when it writes itself. Connections of one file in one process share a memory; whichever notices a
-change, or is met for the first time, begins a new one. Inside a transaction nothing is kept: it may be rolled back.
+`total_changes` and `schema_version` when it writes itself. Connections of one file in one process share a memory;
+whichever notices a change, or is met for the first time, begins a new one. Inside a transaction nothing is kept: it may
+be rolled back.
 
 A connection finds its memory by a number that a SQL function of its own returns, for Python's connections bear neither
 attributes nor weak references: what a connection holds goes when it goes.
@@ -27,7 +28,7 @@ from numpy.typing import NDArray
 
 from ..config import REMEMBERED_BYTES, REMEMBERED_ROWS
 from ..laws.vectors import FloatMatrix
-from ..records import IndexRecord, RowKey
+from ..records import IndexRecord, RowKey, Source
 from .connection import Connection, sqlite_errors
 
 __all__ = ["REMEMBERED_MATCHES", "Memory", "Postings", "StoredCell", "memory_of", "remembered"]
@@ -112,14 +113,16 @@ class Memory:
     """Chunk id to row_id, where the row is still there."""
     keys: dict[int, RowKey] = field(default_factory=dict)
     """row_id to key, where the row is in the user's table."""
-    chunks: dict[int, tuple[Any, ...]] = field(default_factory=dict)
-    """row_id to its chunks."""
+    chunks: dict[int, tuple[tuple[int, int, int], ...]] = field(default_factory=dict)
+    """row_id to its chunks, each an id, a start and an end: plain tuples, which the collector need not look through."""
     numbers: tuple[int, ...] | None = None
     """The cells that hold anything; None where nobody has looked yet."""
     first: dict[str, tuple[int, ...]] = field(default_factory=dict)
     """FTS5 expression to the first rows that match, at most REMEMBERED_MATCHES."""
     counts: dict[tuple[str, int], int] = field(default_factory=dict)
     """FTS5 expression and limit to the rows that match, counted so far."""
+    source: Source | None = None
+    """What the schema says of the user's table."""
     sample: FloatMatrix | None = None
     """The index's sample of vectors."""
     _owner: int = field(default_factory=_owners.__next__)
@@ -165,7 +168,7 @@ class _Handle:
 
     def __init__(self, file: _File) -> None:
         self.file = file
-        self.version: tuple[int, int] | None = None
+        self.version: tuple[int, int, int] | None = None
         self.number = next(_numbers)
 
     def __call__(self) -> int:
@@ -183,7 +186,9 @@ def memory_of(connection: Connection, index: IndexRecord) -> Memory:
     if connection.in_transaction:
         return Memory(keeps=False)
     handle = _handle_of(connection)
-    version = (connection.execute("pragma data_version").fetchone()[0], connection.total_changes)
+    (committed,) = connection.execute("pragma data_version").fetchone()
+    (schema,) = connection.execute("pragma schema_version").fetchone()
+    version = committed, schema, connection.total_changes
     with _lock:
         if handle.version != version:
             handle.version = version
