@@ -298,9 +298,10 @@ def to_match(query: ParsedQuery, *, tokens: Tokens | None = None) -> str | None:
     return f"({wanted}) NOT ({unwanted})" if unwanted else wanted
 
 
-def phrases(query: ParsedQuery, *, tokens: Tokens | None = None) -> tuple[str, ...] | None:
-    """Return the FTS5 phrases of which `to_match` is the OR; None where it asks for more than that."""
-    return None if query.required or query.excluded else tuple(_any_of(query.optional, tokens))
+def phrases(query: ParsedQuery, *, tokens: Tokens | None = None) -> tuple[str, ...]:
+    """Return the FTS5 phrases of the words of which any may match; where nothing else is asked for, `to_match` is their
+    OR."""
+    return tuple(_any_of(query.optional, tokens))
 
 
 def excluded_match(query: ParsedQuery, *, tokens: Tokens | None = None) -> str | None:

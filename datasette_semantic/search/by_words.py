@@ -17,13 +17,16 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from ..config import KEYWORD_BUDGET, KEYWORD_SHARE
-from ..laws.adding_up import best_sums
-from ..laws.fts_query import ParsedQuery, Term, Tokens, phrases, telling, to_match
+from ..laws.adding_up import Rows, Scores, best, best_sums, could_be_best, scores_at
+from ..laws.fts_query import ParsedQuery, phrases, telling, to_match
 from ..records import IndexRecord, Source
 from ..store import keyword_index
 from ..store.connection import Connection
-from ..store.postings import postings
+from ..store.postings import Postings, postings
+from ..store.source import json_list
 from .lists import Allowed, query_tokens
 
 __all__ = ["AT_ONCE", "SAFE", "keyword_list"]
@@ -39,6 +42,9 @@ _GAIN = 1.3
 1.6, never as much as 2.2. With 2.2 the first rows are certainly those of full BM25, and nearly all words are needed;
 with 1.3 all first ten of 167 questions to 100,000 passages were, and 99.7% of the first hundred, in three quarters of
 the time."""
+
+_MOST_RANKED = 4_000
+"""Rows, the best by what is known, that FTS5 scores for the words that are too common to be known."""
 
 _SLACK = 1.05
 """The number of rows is that of the last drain."""
@@ -60,10 +66,6 @@ def keyword_list(
         return []
     rows = (index.settings.get("size") or {"rows": 0})["rows"]
     budget = KEYWORD_BUDGET + rows // KEYWORD_SHARE
-    if allowed.sql is None:
-        added = _added(connection, source, index, phrases(asked, tokens=tokens), depth=depth, most=budget)
-        if added is not None:
-            return added
 
     def search(among: str | None = None, *, scored: int | None = None) -> list[tuple[int, float]]:
         return keyword_index.search(
@@ -78,64 +80,111 @@ def keyword_list(
             scored=scored,
         )
 
-    words = _Words.of(connection, index, asked, tokens=tokens, budget=budget)
+    if asked.required:
+        return search()
+    words = _Words.of(connection, index, phrases(asked, tokens=tokens), rows=rows, budget=budget)
     first = words.rarest(2 * depth)
     # Where even the rarest word is everywhere, only a part of its rows is scored.
-    crowded = first == 1 and words.counts[0] > budget and not asked.required and allowed.sql is None
+    crowded = first == 1 and words.counts[0] > budget and allowed.sql is None
     scored = 2 * budget if crowded else None
-    if asked.required or first == len(words.terms) or sum(words.counts) <= AT_ONCE:
+    if allowed.sql is None and not crowded and not asked.excluded:
+        known = _known(connection, source, index, words, depth=depth)
+        if known is not None:
+            return known
+    if first == len(words) or words.all_at_once:
         return search(scored=scored)
     found = search(words.match(first), scored=scored)
     if len(found) < depth and allowed.sql is not None:
         return search()  # the filter leaves few rows to be scored
-    needed = words.needed(found[min(SAFE, depth) - 1][1] if len(found) == depth else 0.0, rows=rows, budget=budget)
+    needed = words.needed(found[min(SAFE, depth) - 1][1] if len(found) == depth else 0.0)
     if needed <= first:
         return found
-    return search(words.match(needed) if needed < len(words.terms) else None)
+    return search(words.match(needed) if needed < len(words) else None)
 
 
-def _added(
-    connection: Connection,
-    source: Source,
-    index: IndexRecord,
-    asked: Sequence[str] | None,
-    *,
-    depth: int,
-    most: int,
+def _known(
+    connection: Connection, source: Source, index: IndexRecord, words: _Words, *, depth: int
 ) -> list[tuple[int, float]] | None:
-    """Return full BM25, put together from what is known of each phrase; None where that asks for too much."""
-    found = None if asked is None else postings(connection, source, index, asked, most=most)
-    if found is None:
-        return None
-    rows, scores = best_sums([(each.row_ids, each.bm25) for each in found], k=depth)
-    return list(zip(rows.tolist(), scores.tolist(), strict=True))
+    """Return the same from what is remembered of each word; None where too much would have to be got to know.
+
+    Words that are too common for that only rank what the others find: FTS5 scores them in the rows that can be among
+    the first `depth`.
+    """
+
+    def learnt(count: int, most: int) -> dict[str, Postings] | None:
+        counts = dict(zip(words.phrases[:count], words.counts[:count], strict=True))
+        return postings(connection, source, index, counts, most=most)
+
+    enough = len(words) if words.all_at_once else words.rarest(2 * depth)
+    known = learnt(len(words), AT_ONCE)
+    while known is not None:
+        known |= learnt(enough, words.budget) or {}
+        if not set(words.phrases[:enough]) <= known.keys():
+            return None
+        rows, sums = best_sums([known[phrase] for phrase in words.as_asked(enough)])
+        for phrase in words.phrases[enough:]:
+            if phrase in known:
+                sums = sums + scores_at(known[phrase], rows)
+        unknown = [phrase for phrase in words.phrases if phrase not in known]
+        if unknown:
+            rows, sums = could_be_best(rows, sums, k=depth, gain=words.most(unknown))
+            rows, sums = could_be_best(rows, sums, k=_MOST_RANKED, gain=0.0)
+            sums = sums + _scores_of(connection, source, index, unknown, rows)
+        rows, sums = best(rows, sums, k=depth)
+        needed = words.needed(float(sums[min(SAFE, depth) - 1]) if len(rows) == depth else 0.0)
+        if needed <= enough:
+            return list(zip(rows.tolist(), sums.tolist(), strict=True))
+        enough = needed
+    return None
+
+
+def _scores_of(connection: Connection, source: Source, index: IndexRecord, asked: Sequence[str], rows: Rows) -> Scores:
+    """Return what FTS5 gives some rows for some words, 0 where a row holds none."""
+    found = keyword_index.search(
+        connection,
+        source,
+        index,
+        " OR ".join(asked),
+        k=len(rows),
+        allowed="select value from json_each(:semantic_rows)",
+        params={"semantic_rows": json_list(rows.tolist())},
+    )
+    found.sort()
+    columns = np.array([row for row, _ in found], dtype=np.int64), np.array([score for _, score in found])
+    return scores_at(columns, rows)
 
 
 @dataclass(frozen=True, slots=True)
 class _Words:
     """The words of a query that some row holds, rarest first."""
 
-    terms: Sequence[Term]
+    asked: Sequence[str]
+    """In the order of the query."""
+    phrases: Sequence[str]
+    """Rarest first."""
     counts: Sequence[int]
     """Rows that hold each; counted no further than a little beyond the budget."""
-    tokens: Tokens | None
+    rows: int
+    """Of the whole index."""
+    budget: int
 
     @classmethod
-    def of(
-        cls, connection: Connection, index: IndexRecord, query: ParsedQuery, *, tokens: Tokens | None, budget: int
-    ) -> _Words:
-        def count(limit: int) -> Mapping[Term, int]:
-            return {
-                term: keyword_index.count_matching(connection, index, match, limit=limit)
-                for term in query.optional
-                if (match := to_match(_only((term,)), tokens=tokens)) is not None
-            }
+    def of(cls, connection: Connection, index: IndexRecord, asked: Sequence[str], *, rows: int, budget: int) -> _Words:
+        def count(limit: int) -> Mapping[str, int]:
+            return {phrase: keyword_index.count_matching(connection, index, phrase, limit=limit) for phrase in asked}
 
         counts = count(budget + 1)
         if len(counts) > 1 and min(filter(None, counts.values()), default=0) > budget:
             counts = count(10 * budget)  # all are common: which is the rarest is worth a longer look
-        terms = sorted((term for term in counts if counts[term]), key=lambda term: counts[term])
-        return cls(terms, [counts[term] for term in terms], tokens)
+        held = sorted((phrase for phrase in counts if counts[phrase]), key=lambda phrase: counts[phrase])
+        return cls(asked, held, [counts[phrase] for phrase in held], rows, budget)
+
+    def __len__(self) -> int:
+        return len(self.phrases)
+
+    @property
+    def all_at_once(self) -> bool:
+        return sum(self.counts) <= AT_ONCE
 
     def rarest(self, enough: int) -> int:
         """Return how many of the rarest words it takes to find so many rows."""
@@ -144,33 +193,37 @@ class _Words:
             spent += count
             if spent >= enough:
                 return place
-        return len(self.terms)
+        return len(self)
 
-    def needed(self, score: float, *, rows: int, budget: int) -> int:
+    def needed(self, score: float) -> int:
         """Return how many of the rarest words it takes so that no row of the others alone can reach a score.
 
-        No more than the budget allows, but always one.
+        No more than the budget allows, but always one; all where they are few.
         """
+        if self.all_at_once:
+            return len(self)
         spent = 0
         for place, count in enumerate(self.counts):
             spent += count
-            if place and (spent > budget or self._most(place, rows) <= score):
+            if place and (spent > self.budget or self.most(self.phrases[place:]) <= score):
                 return place
-        return len(self.terms)
+        return len(self)
 
-    def _most(self, place: int, rows: int) -> float:
-        """Return what a row can score by the words from `place` on."""
-        return sum(_GAIN * _rarity(count, _SLACK * rows) for count in self.counts[place:])
+    def most(self, asked: Sequence[str]) -> float:
+        """Return what a row can score by some of the words."""
+        counts = dict(zip(self.phrases, self.counts, strict=True))
+        return sum(_GAIN * _rarity(counts[phrase], _SLACK * self.rows) for phrase in asked)
 
-    def match(self, count: int) -> str | None:
+    def as_asked(self, count: int) -> list[str]:
+        """Return the `count` rarest words in the order of the query, in which FTS5 adds up."""
+        rarest = set(self.phrases[:count])
+        return [phrase for phrase in self.asked if phrase in rarest]
+
+    def match(self, count: int) -> str:
         """Return FTS5's expression for the rows of the `count` rarest words."""
-        return to_match(_only(self.terms[:count]), tokens=self.tokens)
+        return " OR ".join(self.phrases[:count])
 
 
 def _rarity(count: int, rows: float) -> float:
     """FTS5's inverse document frequency. Source: https://sqlite.org/fts5.html#the_bm25_function"""
     return max(math.log(max(rows - count + 0.5, 0.5) / (count + 0.5)), 1e-6)
-
-
-def _only(terms: Sequence[Term]) -> ParsedQuery:
-    return ParsedQuery(optional=tuple(terms))

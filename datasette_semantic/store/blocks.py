@@ -24,6 +24,9 @@ from .source import json_list
 
 __all__ = ["Block", "Inside", "blocks", "chunks_by_cell", "cosines", "count", "is_partitioned", "products"]
 
+_TIMES = 4
+"""Cells of an index up to so many times as large as what can be remembered are remembered."""
+
 _PIECES = 8
 """Chunks of a cell that are left as they are read; of more one matrix is made."""
 
@@ -96,7 +99,7 @@ def cosines(
 
     All are of one state of the file; 12 bytes of memory for each vector read, beside what is remembered.
     """
-    if inside.parts is None and (inside.cells is not None or _can_be_remembered(index)):
+    if inside.parts is None and _worth_remembering(index, all_of_it=inside.cells is None):
         for _ in range(_TRIES):
             memory = memory_of(connection, index)
             cells = _cells(connection, index, memory, inside)
@@ -106,9 +109,10 @@ def cosines(
     return _streamed(connection, index, vector, inside)
 
 
-def _can_be_remembered(index: IndexRecord) -> bool:
+def _worth_remembering(index: IndexRecord, *, all_of_it: bool) -> bool:
+    """True where what is read now will likely be there still when it is wanted again."""
     chunks = (index.settings.get("size") or {"chunks": 0})["chunks"]
-    return bool(chunks * index.dimensions * 4 <= REMEMBERED_BYTES)
+    return bool(chunks * index.dimensions * 4 <= REMEMBERED_BYTES * (1 if all_of_it else _TIMES))
 
 
 def _cells(connection: Connection, index: IndexRecord, memory: Memory, inside: Inside) -> list[StoredCell]:

@@ -28,7 +28,7 @@ def scored(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
         return search(*arguments, **options)
 
     monkeypatch.setattr(keyword_index, "search", watch)
-    monkeypatch.setattr(by_words, "postings", lambda *_arguments, **_options: None)
+    monkeypatch.setattr(by_words, "_known", lambda *_arguments, **_options: None)
     monkeypatch.setattr(by_words, "AT_ONCE", 0)
     monkeypatch.setattr(by_words, "KEYWORD_SHARE", 10**9)
     return seen

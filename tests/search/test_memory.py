@@ -15,7 +15,7 @@ import pytest
 from datasette_semantic.api import SemanticIndex
 from datasette_semantic.laws.fts_query import parse, phrases, telling, to_match
 from datasette_semantic.records import SearchResults
-from datasette_semantic.search import by_words
+from datasette_semantic.search import by_words, lists
 from datasette_semantic.store import blocks, chunks, keyword_index, memory, vector_index
 from datasette_semantic.store.memory import Memory, Postings, StoredCell, memory_of, remembered
 from datasette_semantic.store.postings import postings
@@ -51,7 +51,7 @@ def other(notes: SemanticIndex) -> Iterator[SemanticIndex]:
 def without_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (blocks, chunks, keyword_index, vector_index):
         monkeypatch.setattr(module, "memory_of", lambda *_: Memory(keeps=False))
-    monkeypatch.setattr(by_words, "postings", lambda *_arguments, **_options: None)
+    monkeypatch.setattr(by_words, "_known", lambda *_arguments, **_options: None)
 
 
 def test_it_changes_no_answer(notes: SemanticIndex, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,20 +66,28 @@ def test_phrases_add_up_to_what_fts5_gives_for_all(notes: SemanticIndex) -> None
     for typed in (*QUERIES, "robot robot robots", "a-b steam/engine winter"):
         asked = telling(parse(typed))
         match, each = to_match(asked), phrases(asked)
-        if each is None:
+        if asked.required:
             continue
         assert match is not None
         connection, record = notes._connection, notes.record
-        assert postings(connection, notes.source, record, each, most=10**6) is not None
-        found = by_words._added(connection, notes.source, record, each, depth=600, most=10**6)
+        found = by_words.keyword_list(
+            connection, notes.source, record, parse(typed), allowed=lists.Allowed(), depth=600
+        )
+        assert memory_of(connection, record).postings(each).keys() >= {phrase for phrase in each if "steam" in phrase}
         assert found == keyword_index.search(connection, notes.source, record, match, k=600)
 
 
 def test_no_more_rows_are_scored_than_allowed(notes: SemanticIndex) -> None:
+    def known(*phrases: str, most: int) -> set[str]:
+        counts = {phrase: keyword_index.count_matching(connection, record, phrase, limit=10**6) for phrase in phrases}
+        return set(postings(connection, notes.source, record, counts, most=most) or ())
+
     connection, record = notes._connection, notes.record
-    assert postings(connection, notes.source, record, ['"robot"'], most=1) is None
-    assert postings(connection, notes.source, record, ['"robot"'], most=10**6) is not None
-    assert postings(connection, notes.source, record, ['"robot"'], most=0) is not None, "known by now"
+    assert known('"robot"', most=1) == set()
+    robots = keyword_index.count_matching(connection, record, '"robot"', limit=10**6)
+    assert known('"robot"', '"tulip"', most=robots) == {'"robot"'}
+    assert known('"robot"', '"tulip"', most=0) == {'"robot"'}, "known by now"
+    assert known('"tulip"', most=10**6) == {'"tulip"'}
 
 
 def test_a_write_of_another_connection_is_seen(notes: SemanticIndex, other: SemanticIndex) -> None:
