@@ -197,7 +197,8 @@ async def _answer(
         further = paged and results.total > query.size
         return results, order, offset, kept.remember(same, target.index, order) if further else ""
 
-    results, order, offset, name = await in_database(datasette, target.database, run)
+    async with state_of(datasette).turns.one():
+        results, order, offset, name = await in_database(datasette, target.database, run)
     told = (*notices, *results.warnings, *doubts)
     if target.index.state != "ready":
         told += ("This index is still being built, so rows are missing here. Finish it with: sqlite-utils embed.",)

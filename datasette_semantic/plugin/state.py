@@ -12,6 +12,7 @@ from ..embedding.profiles import Manner
 from ..records import IndexRecord, Source
 from .joint_order import JointOrders
 from .rankings import Rankings
+from .turns import Turns
 
 __all__ = ["DatabaseView", "PluginState", "state_of"]
 
@@ -47,6 +48,7 @@ class PluginState:
     rankings: dict[str, Rankings] = field(default_factory=dict)
     """By database."""
     joint_orders: JointOrders = field(default_factory=JointOrders)
+    turns: Turns = field(default_factory=Turns)
 
     def rankings_of(self, database: str) -> Rankings:
         """Return the rankings kept of a database."""
