@@ -27,9 +27,6 @@ __all__ = ["Block", "Inside", "blocks", "chunks_by_cell", "cosines", "count", "i
 _TIMES = 4
 """Cells of an index up to so many times as large as what can be remembered are remembered."""
 
-_PIECES = 8
-"""Chunks of a cell that are left as they are read; of more one matrix is made."""
-
 _TRIES = 3
 """How often cells are read anew because the file changed meanwhile; then all are read in one statement."""
 
@@ -143,6 +140,7 @@ def _read_cells(connection: Connection, index: IndexRecord, numbers: Sequence[in
         f"on c.partition00 = n.value cross join {_vectors_of(index)} v on v._rowid_ = c.chunk_id"
     )
     taken = dict.fromkeys(numbers, 0)
+    whole = _worth_remembering(index, all_of_it=True)
     for number, validity, rowids, vectors in connection.execute(sql, (json_list(numbers),)):
         present = _taken(validity)
         matrix = from_blob(vectors, dimensions=index.dimensions)
@@ -152,14 +150,18 @@ def _read_cells(connection: Connection, index: IndexRecord, numbers: Sequence[in
         taken[number] += piece.nbytes if piece.base is None else matrix.nbytes
     nothing = [np.zeros(0, dtype=np.int64)]
     return {
-        number: StoredCell(np.concatenate(ids[number] or nothing), _few(pieces[number]), taken[number])
+        number: _cell(np.concatenate(ids[number] or nothing), pieces[number], taken[number], whole=whole)
         for number in numbers
     }
 
 
-def _few(pieces: Sequence[FloatMatrix]) -> tuple[FloatMatrix, ...]:
-    """Return many pieces as one: comparing with each gives way to other threads, which may take its time."""
-    return (np.concatenate(pieces),) if len(pieces) > _PIECES else tuple(pieces)
+def _cell(ids: NDArray[np.int64], pieces: Sequence[FloatMatrix], taken: int, *, whole: bool) -> StoredCell:
+    """Return a cell, of one matrix if it is to be `whole`: each further one takes a call, in which another thread may
+    take over. That is worth a copy where the cell will stay for long."""
+    if not whole or len(pieces) < 2:
+        return StoredCell(ids, tuple(pieces), taken)
+    matrix: FloatMatrix = np.concatenate(pieces)
+    return StoredCell(ids, (matrix,), matrix.nbytes)
 
 
 def _kept_of(matrix: FloatMatrix, present: NDArray[np.bool_]) -> FloatMatrix:

@@ -40,6 +40,7 @@ REMEMBERED_MATCHES: Final = 2
 """None, one or more than one: what is asked of every word."""
 
 _FUNCTION: Final = "_semantic_memory"
+_LOOK: Final = f"select {_FUNCTION}(), data_version, schema_version from pragma_data_version, pragma_schema_version"
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +168,7 @@ class _Handle:
 
     def __init__(self, file: _File) -> None:
         self.file = file
-        self.version: tuple[int, int, int] | None = None
+        self.version: tuple[int, ...] | None = None
         self.number = next(_numbers)
 
     def __call__(self) -> int:
@@ -184,10 +185,8 @@ def memory_of(connection: Connection, index: IndexRecord) -> Memory:
     """Return what is known of an index in the present state of its file."""
     if connection.in_transaction:
         return Memory(keeps=False)
-    handle = _handle_of(connection)
-    (committed,) = connection.execute("pragma data_version").fetchone()
-    (schema,) = connection.execute("pragma schema_version").fetchone()
-    version = committed, schema, connection.total_changes
+    handle, *seen = _look(connection)
+    version = (*seen, connection.total_changes)
     with _lock:
         if handle.version != version:
             handle.version = version
@@ -199,18 +198,18 @@ def memory_of(connection: Connection, index: IndexRecord) -> Memory:
         return memory
 
 
-def _handle_of(connection: Connection) -> _Handle:
+def _look(connection: Connection) -> tuple[_Handle, int, int]:
+    """Return the handle of a connection, given to it where it has none, and the versions of data and schema."""
     try:
-        number = connection.execute(f"select {_FUNCTION}()").fetchone()[0]
+        number, data, schema = connection.execute(_LOOK).fetchone()
     except sqlite_errors() as error:
         if "no such function" not in str(error):
             raise
-    else:
-        return _handles[number]
-    handle = _Handle(_file_of(connection))
-    connection.create_function(_FUNCTION, 0, handle)
-    _handles[handle.number] = handle
-    return handle
+        handle = _Handle(_file_of(connection))
+        connection.create_function(_FUNCTION, 0, handle)
+        _handles[handle.number] = handle
+        return _look(connection)
+    return _handles[number], data, schema
 
 
 def _file_of(connection: Connection) -> _File:
