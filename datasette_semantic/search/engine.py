@@ -269,7 +269,7 @@ def _existing(connection: Connection, source: Source, index: IndexRecord, candid
     Triggers see to it that hardly any is not; but `insert or replace` can take a row away without firing them.
     """
     row_ids = candidates.row_ids.tolist()
-    keys = chunk_store.keys_of(connection, source, index, row_ids)
+    keys = chunk_store.known_keys_of(connection, source, index, row_ids)
     if len(keys) < len(row_ids):
         there = np.fromiter((row_id in keys for row_id in row_ids), dtype=np.bool_, count=len(row_ids))
         candidates = candidates.only(there)

@@ -25,7 +25,7 @@ def neighbours(
     if k == 0:
         return []
     near = lists.semantic_list(connection, index, vector, allowed=allowed, depth=k, exact=exact)
-    keys = chunk_store.keys_of(connection, source, index, near.row_ids.tolist())
+    keys = chunk_store.known_keys_of(connection, source, index, near.row_ids.tolist())
     spans = chunk_store.spans(connection, index, near.ids.tolist())
     return [
         Neighbour(keys[row_id], distance, spans[chunk_id].start, spans[chunk_id].end)

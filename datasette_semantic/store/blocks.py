@@ -99,9 +99,10 @@ def cosines(
     if inside.parts is None and _worth_remembering(index, all_of_it=inside.cells is None):
         for _ in range(_TRIES):
             memory = memory_of(connection, index)
+            if not memory.keeps:
+                break
             cells = _cells(connection, index, memory, inside)
-            # In a transaction nothing changes; elsewhere what was known and what was read must be of one state.
-            if not memory.keeps or memory_of(connection, index) is memory:
+            if memory_of(connection, index) is memory:  # else what was known and what was read may not go together
                 return _compared(cells, vector)
     return _streamed(connection, index, vector, inside)
 

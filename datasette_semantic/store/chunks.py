@@ -33,6 +33,7 @@ __all__ = [
     "forget",
     "keep_all",
     "keys_of",
+    "known_keys_of",
     "known_vectors",
     "move_rows",
     "purpose",
@@ -387,17 +388,20 @@ def spans(connection: Connection, index: IndexRecord, chunk_ids: Sequence[int]) 
     return {id_: Span(start, end) for id_, start, end in map(tuple, rows.fetchall())}
 
 
-def keys_of(connection: Connection, source: Source, index: IndexRecord, row_ids: Sequence[int]) -> dict[int, RowKey]:
-    """Return row_id to row key for the rows that exist in the user's table now."""
+def known_keys_of(
+    connection: Connection, source: Source, index: IndexRecord, row_ids: Sequence[int]
+) -> dict[int, RowKey]:
+    """Return what `keys_of` returns, and remember it: for searches, which come upon the same rows again and again."""
 
     def read(missing: Sequence[int]) -> dict[int, RowKey]:
-        return _read_keys(connection, source, index, missing)
+        return keys_of(connection, source, index, missing)
 
     keys = remembered(memory_of(connection, index).keys, row_ids, read)
     return {row_id: key for row_id, key in zip(row_ids, keys, strict=True) if key is not None}
 
 
-def _read_keys(connection: Connection, source: Source, index: IndexRecord, row_ids: Sequence[int]) -> dict[int, RowKey]:
+def keys_of(connection: Connection, source: Source, index: IndexRecord, row_ids: Sequence[int]) -> dict[int, RowKey]:
+    """Return row_id to row key for the rows that exist in the user's table now."""
     table = quote(source.table)
     direct = names.direct_key(source)
     if direct is not None:

@@ -207,7 +207,8 @@ def _look(connection: Connection) -> tuple[_Handle, int, int]:
             raise
         handle = _Handle(_file_of(connection))
         connection.create_function(_FUNCTION, 0, handle)
-        _handles[handle.number] = handle
+        with _lock:
+            _handles[handle.number] = handle
         return _look(connection)
     return _handles[number], data, schema
 
