@@ -18,7 +18,7 @@ from __future__ import annotations
 import itertools
 import threading
 import weakref
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, TypeVar
@@ -73,10 +73,12 @@ class _Shelf:
         self._lock = threading.Lock()
         self._things: OrderedDict[tuple[int, Hashable], Any] = OrderedDict()
         self._bytes = 0
+        self._gone: deque[int] = deque()
 
     def get(self, owner: int, names: Iterable[K]) -> dict[K, Any]:
         found = {}
         with self._lock:
+            self._forget_owners()
             for name in names:
                 thing = self._things.get((owner, name))
                 if thing is not None:
@@ -86,6 +88,7 @@ class _Shelf:
 
     def put(self, owner: int, things: Mapping[K, Any]) -> None:
         with self._lock:
+            self._forget_owners()
             for name, thing in things.items():
                 before = self._things.pop((owner, name), None)
                 self._bytes += thing.bytes - (0 if before is None else before.bytes)
@@ -94,7 +97,12 @@ class _Shelf:
                 self._bytes -= self._things.popitem(last=False)[1].bytes
 
     def drop(self, owner: int) -> None:
-        with self._lock:
+        """Have what an owner keeps forgotten at the next use. No lock: the garbage collector may call at any time."""
+        self._gone.append(owner)
+
+    def _forget_owners(self) -> None:
+        while self._gone:
+            owner = self._gone.popleft()
             for name in [name for name in self._things if name[0] == owner]:
                 self._bytes -= self._things.pop(name).bytes
 

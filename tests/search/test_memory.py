@@ -151,6 +151,7 @@ def test_what_a_connection_held_goes_with_it(tmp_path: Path, notes: SemanticInde
         assert any(name[0] == owner for name in memory._shelf._things)
         del index
     gc.collect()
+    memory._shelf.put(0, {})
     assert not any(name[0] == owner for name in memory._shelf._things)
 
 
@@ -163,7 +164,9 @@ def test_it_takes_no_more_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
     assert shelf._bytes == sum(thing.bytes for thing in shelf._things.values()) <= 1_000
     assert set(shelf.get(1, range(20))) == {0, 15, 16, 17, 18, 19}, "those used last, and the first, which is in use"
     shelf.drop(1)
-    assert shelf._bytes == 0
+    shelf.put(2, {0: Postings(np.arange(1), np.zeros(1))})
+    assert set(shelf._things) == {(2, 0)}
+    assert shelf._bytes == 16
 
 
 def test_rows_are_remembered_up_to_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
