@@ -16,6 +16,7 @@ Source: https://sqlite.org/pragma.html#pragma_data_version
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 import weakref
 from collections import OrderedDict, deque
@@ -228,3 +229,14 @@ def _file_of(connection: Connection) -> _File:
         return _File()
     with _lock:
         return _files.setdefault(path, _File())
+
+
+def _unlock() -> None:
+    """In a process just forked: the thread that held a lock may be none of its own."""
+    global _lock  # noqa: PLW0603 - the module is the one owner of both
+    _lock = threading.Lock()
+    _shelf._lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlock)

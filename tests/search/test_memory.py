@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import os
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -210,3 +212,23 @@ def test_many_threads_and_a_writer(notes: SemanticIndex) -> None:
         thread.join()
     assert faults == []
     assert all(str(key) >= "n060" for results in answers(notes) for (key,) in results.match_keys)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_fork_is_not_kept_waiting() -> None:
+    with memory._shelf._lock, memory._lock:
+        child = os.fork()
+        if child == 0:
+            with memory._lock:
+                memory._shelf.get(0, [0])
+            os._exit(0)
+    for _ in range(200):
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            break
+        time.sleep(0.05)
+    else:
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+        pytest.fail("the child waits for a lock")
+    assert os.waitstatus_to_exitcode(status) == 0
