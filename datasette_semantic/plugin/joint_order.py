@@ -20,6 +20,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from .query_string import Place, key_path
+from .rankings import same_index
 
 if TYPE_CHECKING:
     from ..records import IndexRecord
@@ -170,9 +171,9 @@ class JointOrders:
         if known is None or known.asked.search != asked.search or known.until < time.monotonic():
             return None
         tables = known.asked.tables
-        if any(asked.tables.get(name, index) != index for name, index in tables.items()):
+        if any(not same_index(asked.tables.get(name, index), index) for name, index in tables.items()):
             return None  # an index was exchanged
-        if tables == asked.tables:
+        if tables.keys() == asked.tables.keys():
             return known.order, place.offset
         if known.asked.actor != asked.actor:
             return None

@@ -27,7 +27,7 @@ from ..records import IndexRecord, SearchRequest, SearchResults
 from ..search.engine import Ranking
 from .paging import Order
 
-__all__ = ["Rankings", "identity"]
+__all__ = ["Rankings", "identity", "same_index"]
 
 _KEPT = 128
 """Rankings per database; one of a thousand rows takes 0.4 MB."""
@@ -46,6 +46,15 @@ def identity(index: IndexRecord, request: SearchRequest, *, by_meaning: bool, or
     `by_meaning` says whether the query's vector was to be had, `order` by what the pages are sorted.
     """
     return repr((index.id, by_meaning, replace(request, limit=0, offset=0, columns=None), order))
+
+
+def same_index(one: IndexRecord, other: IndexRecord) -> bool:
+    """True where two records are of one index, whatever was measured anew in between."""
+
+    def tables(index: IndexRecord) -> tuple[object, ...]:
+        return index.id, index.vec_table, index.chunk_table, index.row_table
+
+    return tables(one) == tables(other)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +98,9 @@ class Rankings:
         """Return the order of a name, None where it is forgotten or belongs to another request."""
         with self._lock:
             known = self._orders.get(name)
-        if known is None or (known.identity, known.index) != (identity, index) or known.until < time.monotonic():
+        if known is None or known.identity != identity or known.until < time.monotonic():
+            return None
+        if not same_index(known.index, index):
             return None
         return known.order
 

@@ -378,6 +378,6 @@ def test_any_text_at_all(typed: str) -> None:
 )
 def test_time_is_linear(unit: str) -> None:
     typed = unit * (MAX_QUERY_CHARS // len(unit))
-    started = time.process_time()
+    started = time.thread_time()
     to_match(parse(typed, columns=COLUMNS))
-    assert time.process_time() - started < 0.25
+    assert time.thread_time() - started < 2.0, "it takes hundredths of a second; were it quadratic, some ten seconds"

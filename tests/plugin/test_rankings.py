@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from sqlite_utils.utils import sqlite3
 
 from datasette_semantic.api import SemanticIndex
-from datasette_semantic.plugin import rankings, searching
+from datasette_semantic.plugin import companions, rankings, searching
 
 from .conftest import SEARCH, Make, get_json, write_articles
 
@@ -159,8 +160,9 @@ async def pages(datasette: Any, rest: str, between: Callable[[list[int]], None])
 @pytest.mark.parametrize("mode", ["hybrid", "semantic", "keyword"])
 @pytest.mark.parametrize("order", ["", "&_sort=year", "&_where=year+>+0"])
 async def test_no_row_is_lost_or_shown_twice_while_rows_are_written(
-    make: Make, tmp_path: Path, mode: str, order: str
+    make: Make, tmp_path: Path, mode: str, order: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(companions, "_FRESH_SECONDS", 0.0)  # what an update has measured is known at once
     path = write_articles(tmp_path / "articles.db", count=120)
     datasette = make([path])
     rest = f"?q=storm+harbour&mode={mode}{order}"
@@ -211,13 +213,14 @@ async def test_an_order_serves_its_own_request_only(make: Make, articles_file: P
 
 def test_orders_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     kept: Any = rankings.Rankings()
-    index: Any = object()
+    index, another = ((SimpleNamespace(id=n, vec_table="v", chunk_table="c", row_table="r")) for n in (1, 2))
     orders: list[Any] = [rankings.Order(f"ranking {number}", None) for number in range(rankings._KEPT + 12)]  # type: ignore[arg-type]
     names = [kept.remember("a search", index, order) for order in orders]
     assert len(set(names)) == len(orders)
     assert kept.remembered(names[0], "a search", index) is None
     assert kept.remembered(names[-1], "a search", index) is orders[-1]
     assert kept.remembered(names[-1], "another", index) is None
+    assert kept.remembered(names[-1], "a search", another) is None
     assert kept.remember("a search", index, orders[-1]) == names[-1]
     monkeypatch.setattr(rankings, "_PAGES_SECONDS", -1)
     name = kept.remember("a search", index, orders[0])
