@@ -13,13 +13,19 @@ from datasette import hookimpl
 from datasette.plugins import pm
 
 from datasette_semantic.api import SemanticIndex
-from datasette_semantic.plugin import joint_order, searching
+from datasette_semantic.plugin import companions, joint_order, searching
 from datasette_semantic.plugin.state import state_of
 
 from .conftest import CASCADES, Make, embed, get, get_json, write_articles
 
 ADDRESS = "/-/hybrid-search.json?q=storm+harbour"
 Row = tuple[str, str, Any]
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an update has measured is known at once."""
+    monkeypatch.setattr(companions, "_FRESH_SECONDS", 0.0)
 
 
 @pytest.fixture
