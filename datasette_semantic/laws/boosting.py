@@ -32,11 +32,12 @@ def shares(cells: Sequence[Cell], *, half_life: float | None, weight: float) -> 
     if not known:
         return [worst] * len(amounts)
     high, low = max(known), min(known)
+    scale = 0.5 if math.isinf(high - low) else 1.0  # farther apart than a float can tell
 
     def share(value: float) -> float:
         if half_life is not None:
             return float(0.5 ** min((high - value) / half_life, 1_000.0))
-        return (value - low) / (high - low) if high > low else 1.0
+        return (scale * value - scale * low) / (scale * high - scale * low) if high > low else 1.0
 
     return [worst if value is None else share(value) for value in amounts]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from datasette_semantic.laws.boosting import amount, shares
@@ -13,6 +13,7 @@ CELLS = st.lists(
 )
 
 
+@example([1.7976931348623157e308, 0.0, -1.7976931348623157e308], None, 0.5)
 @given(CELLS, st.none() | st.floats(1e-9, 1e9), st.sampled_from([-0.5, 0.5]))
 def test_shares_are_between_0_and_1_and_rise_with_the_value(
     cells: list[object], half_life: float | None, weight: float
