@@ -32,6 +32,7 @@ from ..search.request import check_weights, weights_of
 from ..search.reranking import first_rows, opinion_on
 from ..store.catalog import answering
 from ..store.connection import sqlite_errors
+from ..store.memory import shared
 from ..store.source import check_filter, conjunction, parse_key
 from .companions import look_at
 from .connections import missing_extension
@@ -237,7 +238,7 @@ async def in_database(datasette: Any, database: str, run: Any) -> Any:
     limit = datasette.setting("sql_time_limit_ms")
 
     def timed(conn: Any) -> Any:
-        with sqlite_timelimit(conn, limit):
+        with sqlite_timelimit(conn, limit), shared():
             return run(conn)
 
     try:

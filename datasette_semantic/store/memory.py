@@ -4,9 +4,11 @@ To read a vector, the row of a chunk or the key of a row takes several times as 
 one search has read serves the next: searches fall on the same cells and the same rows.
 
 SQLite itself says whether a file has changed: `pragma data_version` of a connection moves when another one commits,
-`total_changes` and `schema_version` when it writes itself. Connections of one file in one process share a memory;
-whichever notices a change, or is met for the first time, begins a new one. Inside a transaction nothing is kept: it may
-be rolled back.
+`total_changes` and `schema_version` when it writes itself. Inside a transaction nothing is kept: it may be rolled back.
+
+Each connection remembers for itself: one with a statement open still sees the file as it was when that began, and what
+it reads is of that state. Where no statement is open (`shared`), connections of one file in one process share a memory;
+whichever notices a change, or is met for the first time, begins a new one.
 
 A connection finds its memory by a number that a SQL function of its own returns, for Python's connections bear neither
 attributes nor weak references: what a connection holds goes when it goes.
@@ -20,7 +22,9 @@ import os
 import threading
 import weakref
 from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -32,7 +36,7 @@ from ..laws.vectors import FloatMatrix
 from ..records import IndexRecord, RowKey, Source
 from .connection import Connection, sqlite_errors
 
-__all__ = ["REMEMBERED_MATCHES", "Memory", "Postings", "StoredCell", "memory_of", "remembered"]
+__all__ = ["REMEMBERED_MATCHES", "Memory", "Postings", "StoredCell", "memory_of", "remembered", "shared"]
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -178,12 +182,15 @@ class _Handle:
     def __init__(self, file: _File) -> None:
         self.file = file
         self.version: tuple[int, ...] | None = None
+        self.memories: dict[Hashable, Memory] = {}
+        """What this connection has read while it may have had a statement open."""
         self.number = next(_numbers)
 
     def __call__(self) -> int:
         return self.number
 
 
+_sharing: ContextVar[bool] = ContextVar("datasette_semantic_sharing", default=False)
 _lock = threading.Lock()
 _numbers = itertools.count(1)
 _handles: weakref.WeakValueDictionary[int, _Handle] = weakref.WeakValueDictionary()
@@ -199,12 +206,24 @@ def memory_of(connection: Connection, index: IndexRecord) -> Memory:
     with _lock:
         if handle.version != version:
             handle.version = version
-            handle.file.memories = {}
+            handle.memories, handle.file.memories = {}, {}
+        memories = handle.file.memories if _sharing.get() else handle.memories
         name = index.id, index.vec_table, index.chunk_table
-        memory = handle.file.memories.get(name)
+        memory = memories.get(name)
         if memory is None:
-            memory = handle.file.memories[name] = Memory()
+            memory = memories[name] = Memory()
         return memory
+
+
+@contextmanager
+def shared() -> Iterator[None]:
+    """Say that connections used in the body have no statement open but those of the body, so that what they read is of
+    the file's present state, and may serve other connections."""
+    token = _sharing.set(True)
+    try:
+        yield
+    finally:
+        _sharing.reset(token)
 
 
 def _look(connection: Connection) -> tuple[_Handle, int, int]:

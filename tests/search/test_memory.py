@@ -123,11 +123,33 @@ def test_a_row_that_is_replaced_without_triggers_is_seen(notes: SemanticIndex, o
 
 
 def test_connections_of_one_file_share_it(notes: SemanticIndex, other: SemanticIndex) -> None:
-    ours = memory_of(notes._connection, notes.record)
-    theirs = memory_of(other._connection, other.record)
-    assert theirs is not ours, "a connection that is met for the first time begins a new one"
-    assert memory_of(notes._connection, notes.record) is theirs
-    assert memory_of(other._connection, other.record) is theirs
+    with memory.shared():
+        ours = memory_of(notes._connection, notes.record)
+        theirs = memory_of(other._connection, other.record)
+        assert theirs is not ours, "a connection that is met for the first time begins a new one"
+        assert memory_of(notes._connection, notes.record) is theirs
+        assert memory_of(other._connection, other.record) is theirs
+    assert memory_of(notes._connection, notes.record) is not memory_of(other._connection, other.record)
+
+
+def test_what_is_seen_through_an_open_statement_serves_nobody_else(notes: SemanticIndex, other: SemanticIndex) -> None:
+    """Such a connection sees a row that is gone for all others."""
+    notes._connection.execute("pragma journal_mode = wal").fetchone()
+    (gone,) = notes.search("tulip").hits[0].key
+    for index in (notes, other):
+        index.search("robot")
+    reading = other._connection.execute("select slug from notes")
+    reading.fetchone()
+    notes._connection.execute("delete from notes where slug = ?", (gone,))
+    notes._connection.commit()
+    with memory.shared():
+        assert (gone,) not in notes.search("robot").match_keys
+    assert (gone,) in other.search("tulip").match_keys
+    with memory.shared():
+        for mode in ("hybrid", "keyword", "semantic"):
+            assert (gone,) not in notes.search("tulip", mode=mode).match_keys
+    reading.close()
+    assert (gone,) not in other.search("tulip").match_keys
 
 
 def test_nothing_is_kept_inside_a_transaction(notes: SemanticIndex) -> None:
